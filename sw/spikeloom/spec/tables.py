@@ -1,0 +1,149 @@
+"""Run-time tables of a core: the rows that tell it what network it runs.
+
+Each row is a few 32-bit words; each field lies inside one word.  The compiler
+packs rows with :func:`pack_row`, the gateware derives its layouts from the same
+tuples, the documentation prints them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FireSelect(IntEnum):
+    """What of the potential goes to the decay multiplier when a neuron fires.
+
+    The reset and its order are encoded as this choice and ``fire_constant``, which
+    is added behind the multiplier (both are of no effect without a spike)::
+
+        reset     order          fire_select      fire_constant
+        subtract  before_decay   H_MINUS_THETA    0
+        subtract  after_decay    H                -threshold
+        zero      any            ZERO             0
+        value     before_decay   ZERO             trunc(clip(value) * decay / 2^15)
+        value     after_decay    ZERO             value
+    """
+
+    H = 0
+    H_MINUS_THETA = 1
+    ZERO = 2
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a table row: ``bits`` bits from bit ``lsb`` of word ``word``."""
+
+    name: str
+    word: int
+    lsb: int
+    bits: int
+    signed: bool
+    doc: str
+
+    def __post_init__(self) -> None:
+        if self.lsb < 0 or self.bits < 1 or self.lsb + self.bits > 32:
+            raise ValueError(f"field {self.name} must lie inside one 32-bit word")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The layout of a table's rows."""
+
+    name: str
+    words: int
+    fields: tuple[Field, ...]
+
+    def __post_init__(self) -> None:
+        used: set[tuple[int, int]] = set()
+        for field in self.fields:
+            bits = {(field.word, bit) for bit in range(field.lsb, field.lsb + field.bits)}
+            if used & bits or field.word >= self.words:
+                raise ValueError(f"field {field.name} of table {self.name} overlaps or overflows")
+            used |= bits
+
+    def field(self, name: str) -> Field:
+        """Return the field ``name``."""
+        return next(f for f in self.fields if f.name == name)
+
+
+POPULATIONS = Table(
+    "populations",
+    8,
+    (
+        Field("row_base", 0, 0, 16, False, "first state row"),
+        Field("n_rows", 0, 16, 16, False, "number of state rows; 0 for an input population"),
+        Field("n_neurons", 1, 0, 20, False, "number of neurons; input addresses must be below"),
+        Field("threshold", 2, 0, 16, False, "fires when H >= threshold"),
+        Field("decay", 2, 16, 16, False, "Q0.15 share kept per tick, 32768 keeps all"),
+        Field("bias", 3, 0, 16, True, "added to every neuron at every tick"),
+        Field("floor", 3, 16, 16, True, "lower clip of the potential"),
+        Field("initial", 4, 0, 16, True, "potential at the start of a sample"),
+        Field("fire_constant", 4, 16, 16, True, "added behind the decay when the neuron fires"),
+        Field("fire_select", 5, 0, 2, False, "FireSelect: what is decayed when the neuron fires"),
+        Field("fires", 5, 2, 1, False, "0 for a readout that never fires"),
+        Field("clip_before", 5, 3, 1, False, "1 to clip before the decay (reset before decay)"),
+        Field("always_visit", 5, 4, 1, False, "1 to visit every row at every tick (bias)"),
+        Field("always_clear", 5, 5, 1, False, "1 to visit every row at END (initial potential)"),
+        Field("opens_input", 5, 6, 1, False, "1 on the last population that the input feeds"),
+        Field("emit_spikes", 5, 8, 1, False, "1 to send the population's spikes out"),
+        Field("probe_ticks", 5, 9, 1, False, "1 to send H of every visited row at each tick"),
+        Field("probe_end", 5, 10, 1, False, "1 to send V of every visited row at END"),
+        Field("lanes_last", 6, 0, 9, False, "neurons in the last state row, 1 to lanes"),
+        Field("first_projection", 7, 0, 8, False, "first row of the projection table"),
+        Field("n_projections", 7, 8, 8, False, "number of projections that start here"),
+    ),
+)
+"""One row per population, inputs first, then the others in topological order."""
+
+PROJECTIONS = Table(
+    "projections",
+    4,
+    (
+        Field("row_base", 0, 0, 16, False, "first state row of the destination"),
+        Field("n_rows", 0, 16, 16, False, "number of state rows of the destination"),
+        Field("weight_base", 1, 0, 16, False, "first weight row, the same in both banks"),
+        Field("stride", 1, 16, 16, False, "weight rows from one state row to the next"),
+        Field("lanes_last", 2, 0, 9, False, "neurons in the last state row, 1 to lanes"),
+    ),
+)
+"""One row per projection, grouped by source.
+
+The weights of source s to state row r lie in weight row
+``weight_base + r * stride + s // 2`` of bank ``s % 2``.
+"""
+
+TABLES = (POPULATIONS, PROJECTIONS)
+
+
+def pack_row(table: Table, values: Mapping[str, int]) -> NDArray[np.uint32]:
+    """Pack field values into the row's words; absent fields are 0.
+
+    Raises ``KeyError`` for an unknown field and ``ValueError`` for a value that does
+    not fit: both are faults of the caller, not of a user.
+    """
+    words = [0] * table.words
+    known = {field.name: field for field in table.fields}
+    for name, value in values.items():
+        field = known[name]
+        low = -(1 << (field.bits - 1)) if field.signed else 0
+        high = (1 << (field.bits - field.signed)) - 1
+        if not low <= value <= high:
+            raise ValueError(f"{table.name}.{name} must be from {low} to {high}, not {value}")
+        words[field.word] |= (int(value) & ((1 << field.bits) - 1)) << field.lsb
+    return np.array(words, np.uint32)
+
+
+def unpack_row(table: Table, words: NDArray[np.uint32]) -> dict[str, int]:
+    """Return the field values of a row."""
+    out = {}
+    for field in table.fields:
+        value = (int(words[field.word]) >> field.lsb) & ((1 << field.bits) - 1)
+        if field.signed and value >> (field.bits - 1):
+            value -= 1 << field.bits
+        out[field.name] = value
+    return out
