@@ -1,0 +1,71 @@
+"""Which state rows are not at rest."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from spikeloom.spec.config import BuildConfig
+
+from .layouts import row_bits
+
+
+def first_set(bits: Value) -> tuple[Value, Value]:
+    """Return (any bit is set, index of the lowest set bit) as a balanced tree.
+
+    A tree of two-input choices, not a carry chain: carry chains were the critical path of
+    wide builds.
+    """
+    nodes: list[tuple[Value, Value]] = [(bits[i], Const(0, 0)) for i in range(len(bits))]
+    while len(nodes) > 1:
+        nodes = [
+            (low | high, Cat(Mux(low, low_index, high_index), ~low))
+            for (low, low_index), (high, high_index) in zip(nodes[0::2], nodes[1::2], strict=True)
+        ]
+    return nodes[0]
+
+
+class ActivityMap(wiring.Component):
+    """One bit per state row: set where a potential may differ from 0.
+
+    A row is set when an event is issued to it, cleared when a sweep of it is issued, and
+    set again if the sweep leaves a potential other than 0.  Clearing at write-back instead
+    would lose events issued in between.
+
+    Members
+    -------
+    set, set_row : In
+        An event goes to the row.
+    clear, clear_row : In
+        A sweep of the row is issued.
+    keep, keep_row : In
+        The sweep left a potential.
+    active : Out(state_rows)
+        The map.
+    """
+
+    def __init__(self, config: BuildConfig) -> None:
+        self.config = config
+        rows = row_bits(config)
+        super().__init__(
+            {
+                "set": In(1),
+                "set_row": In(rows),
+                "clear": In(1),
+                "clear_row": In(rows),
+                "keep": In(1),
+                "keep_row": In(rows),
+                "active": Out(config.state_rows),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bits = Array(self.active[i] for i in range(self.config.state_rows))
+        with m.If(self.clear):
+            m.d.sync += bits[self.clear_row].eq(0)
+        with m.If(self.keep):
+            m.d.sync += bits[self.keep_row].eq(1)
+        with m.If(self.set):
+            m.d.sync += bits[self.set_row].eq(1)
+        return m

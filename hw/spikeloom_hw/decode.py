@@ -1,0 +1,148 @@
+"""From stream beats to pairs of spikes, ticks and ends."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from spikeloom.spec import aer
+from spikeloom.spec.aer import Kind
+
+from .layouts import HALF_INDEX_BITS, Beat, Item, Token
+
+_Word = data.StructLayout(
+    {
+        "spike": unsigned(1),
+        "tick": unsigned(1),
+        "end": unsigned(1),
+        "payload": unsigned(aer.PAYLOAD_BITS),
+    }
+)
+"""A classified word; at most one flag is set, none for a word that needs no work."""
+
+
+class Decoder(wiring.Component):
+    """Classify the words of each beat and hand them on as items.
+
+    Two spikes of one beat leave as one item if one neuron is even and the other odd,
+    else one after the other.  Words of unknown kind, and spikes whose population is not
+    0 or whose neuron is not below ``n_neurons``, are dropped: NULL words silently, the
+    others with a pulse on ``bad_kind`` or ``bad_address`` per word.
+
+    Members
+    -------
+    i : stream of Beat, in
+    o : stream of Item, out
+    n_neurons : In(20)
+        Size of the input population.
+    accepted, dropped : Out(2)
+        Number of spikes taken, and of words dropped, in this cycle.
+    bad_kind, bad_address, bad_frame : Out(1)
+        Pulses; ``bad_frame``: TLAST came in a beat without END.
+    idle : Out(1)
+        Nothing is held.
+
+    Timing: two cycles from beat to item; one beat per cycle where each beat makes one item.
+    """
+
+    LATENCY_CYCLES = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "i": In(stream.Signature(Beat)),
+                "o": Out(stream.Signature(Item)),
+                "n_neurons": In(aer.NEURON_BITS),
+                "accepted": Out(2),
+                "dropped": Out(2),
+                "bad_kind": Out(1),
+                "bad_address": Out(1),
+                "bad_frame": Out(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = [Signal(_Word, name=f"word{i}") for i in range(aer.BEAT_WORDS)]
+        held_last = Signal()
+        full = Signal()
+        advance = Signal()
+        m.d.comb += [self.i.ready.eq(~full | advance), self.idle.eq(~full)]
+        with m.If(self.i.ready):
+            m.d.sync += full.eq(self.i.valid)
+        with m.If(self.i.valid & self.i.ready):
+            self._classify(m, words)
+            m.d.sync += held_last.eq(self.i.payload.last)
+        self._emit(m, words, held_last, full, advance)
+        return m
+
+    def _classify(self, m: Module, words: list[data.View]) -> None:
+        """Load the classified words of the arriving beat."""
+        spikes, drops, kinds, addresses, ends = [], [], [], [], []
+        for index, word in enumerate(words):
+            raw = self.i.payload.data.word_select(index, aer.WORD_BITS)
+            kind = raw[aer.KIND_SHIFT :]
+            population = raw[aer.POPULATION_SHIFT : aer.POPULATION_SHIFT + aer.POPULATION_BITS]
+            is_spike = kind == Kind.SPIKE
+            known = (population == 0) & (raw[: aer.NEURON_BITS] < self.n_neurons)
+            is_tick, is_end = kind == Kind.TICK, kind == Kind.END
+            unknown = ~(is_spike | is_tick | is_end | (kind == Kind.NULL))
+            m.d.sync += [
+                word.spike.eq(is_spike & known),
+                word.tick.eq(is_tick),
+                word.end.eq(is_end),
+                word.payload.eq(raw[: aer.PAYLOAD_BITS]),
+            ]
+            spikes.append(is_spike & known)
+            kinds.append(unknown)
+            addresses.append(is_spike & ~known)
+            drops.append(unknown | (is_spike & ~known))
+            ends.append(is_end)
+        m.d.comb += [
+            self.accepted.eq(sum(spikes)),
+            self.dropped.eq(sum(drops)),
+            self.bad_kind.eq(Cat(kinds).any()),
+            self.bad_address.eq(Cat(addresses).any()),
+            self.bad_frame.eq(self.i.payload.last & ~Cat(ends).any()),
+        ]
+
+    def _emit(
+        self, m: Module, words: list[data.View], held_last: Signal, full: Signal, advance: Signal
+    ) -> None:
+        """Offer the held words as items, low word first."""
+        low, high = words
+        pending = [w.spike | w.tick | w.end for w in words]
+        both = low.spike & high.spike & (low.payload[0] != high.payload[0])
+        first = Signal(_Word)
+        alone = Signal()
+        m.d.comb += [
+            first.eq(low),
+            alone.eq(both | ~(pending[0] & pending[1])),
+        ]
+        with m.If(~pending[0]):
+            m.d.comb += first.eq(high)
+        item = self.o.payload
+        pair = item.pair
+        half = slice(1, 1 + HALF_INDEX_BITS)
+        odd_first = first.payload[0]
+        m.d.comb += [
+            self.o.valid.eq(full & (pending[0] | pending[1])),
+            advance.eq(full & (~(pending[0] | pending[1]) | (self.o.ready & alone))),
+            pair.even_valid.eq(first.spike & (~odd_first | both)),
+            pair.odd_valid.eq(first.spike & (odd_first | both)),
+            pair.even.eq(first.payload[half]),
+            pair.odd.eq(first.payload[half]),
+            item.payload.eq(first.payload),
+            item.last.eq(held_last & first.end),
+        ]
+        with m.If(both & odd_first):
+            m.d.comb += pair.even.eq(high.payload[half])
+        with m.If(both & ~odd_first):
+            m.d.comb += pair.odd.eq(high.payload[half])
+        with m.If(first.tick):
+            m.d.comb += item.token.eq(Token.TICK)
+        with m.Elif(first.end):
+            m.d.comb += item.token.eq(Token.END)
+        with m.If(full & self.o.ready & ~alone):
+            m.d.sync += [low.spike.eq(0), low.tick.eq(0), low.end.eq(0)]

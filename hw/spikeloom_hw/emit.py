@@ -1,0 +1,18 @@
+"""Emission of a build as Verilog or RTLIL."""
+
+from __future__ import annotations
+
+from amaranth.back import rtlil, verilog
+from spikeloom.spec.config import BuildConfig
+
+from .top import TOP_NAME, Top
+
+
+def emit_verilog(config: BuildConfig) -> str:
+    """Return the Verilog of a build; its top module is ``spikeloom_core``."""
+    return verilog.convert(Top(config), name=TOP_NAME, strip_internal_attrs=True)
+
+
+def emit_rtlil(config: BuildConfig) -> str:
+    """Return the RTLIL of a build; its top module is ``spikeloom_core``."""
+    return rtlil.convert(Top(config), name=TOP_NAME, emit_src=False)

@@ -1,0 +1,87 @@
+"""From spike masks of swept rows to pairs of spikes."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from spikeloom.spec.config import BuildConfig
+
+from .activity import first_set
+from .layouts import Pair, mask_layout
+
+
+class SpikeEncoder(wiring.Component):
+    """Turn masks of P spikes into pairs, one pair per cycle, lowest lanes first.
+
+    Members
+    -------
+    write : In(1)
+        A mask arrives; there must be room for it (``DEPTH`` masks; the sequencer counts).
+    mask : In
+        Row (counted in its population) and spikes.  A mask without spikes is not stored.
+    taken : Out(2)
+        How many masks gave their place back in this cycle (0, 1 or 2).
+    o : stream of Pair, out
+    idle : Out(1)
+        No mask and no pair is held.
+    """
+
+    DEPTH = 8
+
+    def __init__(self, config: BuildConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "write": In(1),
+                "mask": In(mask_layout(config)),
+                "taken": Out(2),
+                "o": Out(stream.Signature(Pair)),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        layout = mask_layout(self.config)
+        m.submodules.masks = masks = fifo.SyncFIFO(width=layout.size, depth=self.DEPTH)
+        some = Signal()
+        m.d.comb += [
+            some.eq(self.mask.spikes.any()),
+            masks.w_data.eq(self.mask),
+            masks.w_en.eq(self.write & some),
+        ]
+        head = layout(masks.r_data)
+        current = Signal(layout)
+        evens = Cat(current.spikes[i] for i in range(0, self.config.lanes, 2))
+        odds = Cat(current.spikes[i] for i in range(1, self.config.lanes, 2))
+        (any_even, even), (any_odd, odd) = first_set(evens), first_set(odds)
+        holds, step, empties = Signal(), Signal(), Signal()
+        left = Signal(self.config.lanes)
+        half = self.config.lanes // 2
+        after = [
+            bits & ~(1 << index)
+            for bits, index in ((evens, even), (odds, odd))
+        ]
+        m.d.comb += [
+            left.eq(Cat(bit for pair in zip(after[0][:half], after[1][:half], strict=True) for bit in pair)),
+            holds.eq(any_even | any_odd),
+            step.eq(holds & (~self.o.valid | self.o.ready)),
+            empties.eq(~holds | (step & ~left.any())),
+            masks.r_en.eq(empties),
+            self.taken.eq((self.write & ~some) + (masks.r_en & masks.r_rdy)),
+            self.idle.eq(~masks.r_rdy & ~holds & ~self.o.valid),
+        ]
+        with m.If(step):
+            m.d.sync += current.spikes.eq(left)
+        with m.If(empties & masks.r_rdy):
+            m.d.sync += current.eq(head)
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [
+                self.o.valid.eq(holds),
+                self.o.payload.even_valid.eq(any_even),
+                self.o.payload.odd_valid.eq(any_odd),
+                self.o.payload.even.eq(Cat(even, current.index)),
+                self.o.payload.odd.eq(Cat(odd, current.index)),
+            ]
+        return m

@@ -1,0 +1,111 @@
+"""Amaranth layouts of what travels between the components of a core."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data, enum
+from spikeloom.spec import aer
+from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.tables import Table
+
+HALF_INDEX_BITS = aer.NEURON_BITS - 1
+"""Width of a neuron index without its parity."""
+
+
+class Token(enum.Enum, shape=2):
+    """What an item of the decoded input is."""
+
+    PAIR = 0
+    TICK = 1
+    END = 2
+
+
+class OpKind(enum.Enum, shape=2):
+    """What an operation does to its state row."""
+
+    ADD = 0
+    PEEK = 1
+    SWEEP = 2
+
+
+Beat = data.StructLayout({"data": unsigned(aer.BEAT_BITS), "last": unsigned(1)})
+"""A stream beat: two words and TLAST."""
+
+Pair = data.StructLayout(
+    {
+        "even_valid": unsigned(1),
+        "odd_valid": unsigned(1),
+        "even": unsigned(HALF_INDEX_BITS),
+        "odd": unsigned(HALF_INDEX_BITS),
+    }
+)
+"""Up to two spikes of one population: neurons ``2 * even`` and ``2 * odd + 1``."""
+
+Item = data.StructLayout(
+    {"token": Token, "pair": Pair, "payload": unsigned(aer.PAYLOAD_BITS), "last": unsigned(1)}
+)
+"""Decoded input: a pair of spikes, or TICK or END with its echoed payload and TLAST."""
+
+
+def row_bits(config: BuildConfig) -> int:
+    """Width of a state row index."""
+    return (config.state_rows - 1).bit_length()
+
+
+def weight_address_bits(config: BuildConfig) -> int:
+    """Width of a weight row index."""
+    return (config.weight_rows - 1).bit_length()
+
+
+def lane_count_bits(config: BuildConfig) -> int:
+    """Width of a count of lanes, from 0 to ``lanes``."""
+    return config.lanes.bit_length()
+
+
+def op_layout(config: BuildConfig) -> data.StructLayout:
+    """Return the layout of one operation: one state row, up to two weight rows."""
+    return data.StructLayout(
+        {
+            "kind": OpKind,
+            "row": row_bits(config),
+            "even_valid": unsigned(1),
+            "odd_valid": unsigned(1),
+            "even": weight_address_bits(config),
+            "odd": weight_address_bits(config),
+            "lanes": lane_count_bits(config),
+            "last_row": unsigned(1),
+        }
+    )
+
+
+def mask_layout(config: BuildConfig) -> data.StructLayout:
+    """Return the layout of a swept row's spikes: ``index`` counts rows in its population."""
+    return data.StructLayout({"index": row_bits(config), "spikes": unsigned(config.lanes)})
+
+
+def table_row(table: Table) -> data.FlexibleLayout:
+    """Return the layout of a table's row, bit for bit as :func:`spec.tables.pack_row` packs it."""
+    return data.FlexibleLayout(
+        32 * table.words,
+        {
+            f.name: data.Field(signed(f.bits) if f.signed else unsigned(f.bits), 32 * f.word + f.lsb)
+            for f in table.fields
+        },
+    )
+
+
+__all__ = [
+    "Beat",
+    "HALF_INDEX_BITS",
+    "Item",
+    "OpKind",
+    "Pair",
+    "Shape",
+    "Token",
+    "lane_count_bits",
+    "mask_layout",
+    "op_layout",
+    "row_bits",
+    "table_row",
+    "weight_address_bits",
+]

@@ -1,0 +1,308 @@
+"""Closing of ticks and samples, population by population."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from spikeloom.spec import aer
+from spikeloom.spec.aer import Kind
+from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.tables import POPULATIONS
+
+from .activity import first_set
+from .encoder import SpikeEncoder
+from .lane import Parameters
+from .layouts import Beat, Item, OpKind, Token, lane_count_bits, op_layout, row_bits, table_row
+
+ReadoutRequest = data.StructLayout(
+    {
+        "population": unsigned(aer.POPULATION_BITS),
+        "first_neuron": unsigned(aer.NEURON_BITS),
+        "lanes": unsigned(9),
+    }
+)
+"""A row whose values are to be sent: the first ``lanes`` lanes of it."""
+
+
+class Sequencer(wiring.Component):
+    """At each TICK or END sweep the populations in order and pass the token on.
+
+    A population is swept when every spike of the one before it has been issued, so that
+    spikes of zero-delay projections count in the same tick.  Input of the next tick is let in
+    as soon as the last population that the input feeds is swept.  A tick in which no row is
+    active passes without a look at the table.
+
+    Members
+    -------
+    run : In(1)
+        Rising: read the table, put every potential to its initial value, then work.
+        Low: stopped (the enclosing core is reset when it falls).
+    n_populations : In(9)
+        Rows of the population table in use, the input included.
+    ready : Out(1)
+        Initialised and running.
+    idle : Out(1)
+        No token is in work.
+    token : stream of Item, in
+        TICK and END items; offered only when all pairs before it have been issued.
+    table_index, table_row
+        Read access to the population table, one cycle.
+    n_inputs, restart_input, restart_spikes, first_projection, n_projections : Out
+        Facts of the input population; commands to the two walkers.
+    population, emit_spikes, row_base, tail, parameters : Out
+        Facts of the population in work; ``tail`` has a bit per lane of its last row.
+    ending : Out(1)
+        The token is END (or the first clearing).
+    biased : Out(1)
+        PEEK and SWEEP add the bias.
+    o : stream of operations, out
+        SWEEP and PEEK.
+    input_open, hold : Out(1)
+        Operations of the input may be issued; no ADD at all may be issued (probing).
+    active : In(state_rows)
+        The activity map.
+    sweeping : In(1)
+        A SWEEP is between issue and the end of its write-back.
+    spikes_idle : In(1)
+        No spike mask, pair or operation of the population in work is left.
+    masks_taken : In(2)
+        Places given back by the spike encoder.
+    readout : stream of ReadoutRequest, out
+    beats : stream of Beat, out
+        TICK, CYCLES with SOPS, and END.
+    sample_cycles, sample_sops : In(28), sample_settled : In(1)
+        Counters for the sample that ends, and that they are complete.
+    end_taken, sample_sent, tick_sent : Out(1)
+        Pulses.
+    """
+
+    def __init__(self, config: BuildConfig) -> None:
+        self.config = config
+        self.op_layout = op_layout(config)
+        super().__init__(
+            {
+                "run": In(1),
+                "n_populations": In(9),
+                "ready": Out(1),
+                "idle": Out(1),
+                "token": In(stream.Signature(Item)),
+                "table_index": Out(8),
+                "table_row": In(table_row(POPULATIONS)),
+                "n_inputs": Out(aer.NEURON_BITS),
+                "restart_input": Out(1),
+                "restart_spikes": Out(1),
+                "first_projection": Out(8),
+                "n_projections": Out(8),
+                "population": Out(8),
+                "emit_spikes": Out(1),
+                "row_base": Out(row_bits(config)),
+                "tail": Out(config.lanes),
+                "parameters": Out(Parameters),
+                "ending": Out(1, init=1),
+                "biased": Out(1),
+                "o": Out(stream.Signature(self.op_layout)),
+                "input_open": Out(1),
+                "hold": Out(1),
+                "active": In(config.state_rows),
+                "sweeping": In(1),
+                "spikes_idle": In(1),
+                "masks_taken": In(2),
+                "readout": Out(stream.Signature(ReadoutRequest)),
+                "beats": Out(stream.Signature(Beat)),
+                "sample_cycles": In(aer.PAYLOAD_BITS),
+                "sample_sops": In(aer.PAYLOAD_BITS),
+                "sample_settled": In(1),
+                "end_taken": Out(1),
+                "sample_sent": Out(1),
+                "tick_sent": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._index = Signal(8)
+        self._clearing = Signal(init=1)
+        self._last = Signal()
+        self._payload = Signal(aer.PAYLOAD_BITS)
+        self._todo = Signal(self.config.state_rows)
+        self._probes = Signal(self.config.state_rows)
+        self._entry = Signal(table_row(POPULATIONS), reset_less=True)
+        self._end_row = Signal(row_bits(self.config) + 1, reset_less=True)
+        self._any_visit = Signal()
+        self._any_clear = Signal()
+        self._credits = Signal(range(SpikeEncoder.DEPTH + 1), init=SpikeEncoder.DEPTH)
+        m.d.comb += [
+            self.table_index.eq(self._index),
+            self.population.eq(self._index),
+            self.biased.eq(~self.ending),
+        ]
+        self._publish(m)
+        with m.FSM():
+            self._load_states(m)
+            self._probe_states(m)
+            self._sweep_states(m)
+            self._token_states(m)
+        m.d.sync += self._credits.eq(
+            self._credits
+            - (self.o.valid & self.o.ready & (self.o.payload.kind == OpKind.SWEEP))
+            + self.masks_taken
+        )
+        return m
+
+    def _publish(self, m: Module) -> None:
+        """Drive the facts of the population in work from its table row."""
+        entry = self._entry
+        for name in Parameters.members:
+            m.d.comb += self.parameters[name].eq(getattr(entry, name))
+        m.d.comb += [
+            self.emit_spikes.eq(entry.emit_spikes),
+            self.row_base.eq(entry.row_base),
+            self.first_projection.eq(entry.first_projection),
+            self.n_projections.eq(entry.n_projections),
+        ]
+
+    def _load_states(self, m: Module) -> None:
+        """Read a row of the table and choose the state rows to visit."""
+        entry, rows = self._entry, self.config.state_rows
+        with m.State("LOAD"):
+            with m.If(self.run):
+                m.next = "LATCH"
+        with m.State("LATCH"):
+            row = self.table_row
+            m.d.sync += [
+                entry.eq(row),
+                self._end_row.eq(row.row_base + row.n_rows),
+                self._any_visit.eq(self._any_visit | row.always_visit),
+                self._any_clear.eq(self._any_clear | row.always_clear),
+                self.tail.eq(Cat(Const(lane) < row.lanes_last for lane in range(self.config.lanes))),
+            ]
+            m.next = "RANGE"
+        with m.State("RANGE"):
+            inside = Cat(
+                (entry.row_base <= index) & (index < self._end_row) for index in range(rows)
+            )
+            everything = self._clearing | Mux(
+                self.ending, entry.always_clear, entry.always_visit
+            )
+            todo = inside & (self.active | everything.replicate(rows))
+            probe = ~self._clearing & Mux(self.ending, entry.probe_end, entry.probe_ticks)
+            m.d.sync += [
+                self._todo.eq(todo),
+                self._probes.eq(todo & probe.replicate(rows)),
+            ]
+            m.d.comb += self.restart_spikes.eq(1)
+            with m.If(self._index == 0):
+                m.d.sync += [self.n_inputs.eq(entry.n_neurons), self._index.eq(1)]
+                m.d.comb += self.restart_input.eq(1)
+                m.next = "LOAD"
+            with m.Elif(probe):
+                m.next = "PROBE"
+            with m.Else():
+                m.next = "SWEEP"
+
+    def _row(self, m: Module, rows: Signal, kind: OpKind) -> None:
+        """Offer an operation on the lowest of ``rows`` and drop it when it is taken."""
+        some, row = first_set(rows)
+        last_row = (row + 1) == self._end_row
+        op = self.o.payload
+        m.d.comb += [
+            op.kind.eq(kind),
+            op.row.eq(row),
+            op.last_row.eq(last_row),
+            op.lanes.eq(
+                Mux(last_row, self._entry.lanes_last, self.config.lanes)[
+                    : lane_count_bits(self.config)
+                ]
+            ),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += rows.eq(rows & ~(1 << row))
+
+    def _probe_states(self, m: Module) -> None:
+        """Send the value of every visited row before it is swept."""
+        op, request = self.o.payload, self.readout.payload
+        lane_bits = (self.config.lanes - 1).bit_length()
+        with m.State("PROBE"):
+            m.d.comb += self.hold.eq(1)
+            self._row(m, self._probes, OpKind.PEEK)
+            m.d.comb += [
+                self.o.valid.eq(self.readout.ready & self._probes.any()),
+                self.readout.valid.eq(self.o.valid & self.o.ready),
+                request.population.eq(self._index),
+                request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
+                request.lanes.eq(op.lanes),
+            ]
+            with m.If(~self._probes.any() & self.readout.ready):
+                m.next = "SWEEP"
+
+    def _sweep_states(self, m: Module) -> None:
+        """Sweep the rows of a population and wait until its spikes are issued."""
+        with m.State("SWEEP"):
+            self._row(m, self._todo, OpKind.SWEEP)
+            m.d.comb += self.o.valid.eq(self._todo.any() & (self._credits != 0))
+            with m.If(~self._todo.any()):
+                m.next = "DRAIN"
+        with m.State("DRAIN"):
+            with m.If(~self.sweeping & self._entry.opens_input & ~self._clearing):
+                m.d.sync += self.input_open.eq(1)
+            with m.If(~self.sweeping & self.spikes_idle):
+                m.d.sync += self._index.eq(self._index + 1)
+                m.next = "LOAD"
+                with m.If(self._index + 1 == self.n_populations):
+                    m.next = "EMIT"
+                    with m.If(self._clearing):
+                        m.d.sync += [
+                            self._clearing.eq(0),
+                            self.ready.eq(1),
+                            self.input_open.eq(1),
+                        ]
+                        m.next = "IDLE"
+
+    def _token_states(self, m: Module) -> None:
+        """Take a token; when all populations are done, send it on."""
+        with m.State("IDLE"):
+            item = self.token.payload
+            end = item.token == Token.END
+            visit = Mux(end, self._any_clear, self._any_visit) | self.active.any()
+            m.d.comb += [
+                self.idle.eq(~self.token.valid),
+                self.token.ready.eq(1),
+                self.end_taken.eq(self.token.valid & end),
+            ]
+            m.d.sync += [
+                self._index.eq(1),
+                self._payload.eq(item.payload),
+                self._last.eq(item.last),
+                self.ending.eq(end),
+            ]
+            with m.If(self.token.valid):
+                m.next = "EMIT"
+                with m.If(visit):
+                    m.d.sync += self.input_open.eq(0)
+                    m.next = "LOAD"
+        with m.State("EMIT"):
+            low = Mux(
+                self.ending,
+                Cat(self.sample_cycles, Const(Kind.CYCLES, 4)),
+                Cat(self._payload, Const(Kind.TICK, 4)),
+            )
+            high = Mux(self.ending, Cat(self.sample_sops, Const(Kind.SOPS, 4)), 0)
+            m.d.comb += [
+                self.beats.valid.eq(~self.ending | self.sample_settled),
+                self.beats.payload.data.eq(Cat(low, high[: aer.WORD_BITS])),
+            ]
+            with m.If(self.beats.valid & self.beats.ready):
+                m.d.comb += self.tick_sent.eq(~self.ending)
+                m.next = "IDLE"
+                with m.If(self.ending):
+                    m.next = "EMIT_END"
+        with m.State("EMIT_END"):
+            m.d.comb += [
+                self.beats.valid.eq(1),
+                self.beats.payload.data.eq(Cat(self._payload, Const(Kind.END, 4))),
+                self.beats.payload.last.eq(self._last),
+            ]
+            with m.If(self.beats.ready):
+                m.d.comb += self.sample_sent.eq(1)
+                m.next = "IDLE"

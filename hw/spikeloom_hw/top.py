@@ -1,0 +1,149 @@
+"""Top levels: the accelerator with its AXI ports, under names Vivado infers."""
+
+from __future__ import annotations
+
+from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from spikeloom.spec import aer
+from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.memmap import address_bits, memory_map
+
+from .axi_lite import AxiLiteSlave, axi_lite_members
+from .core import Core
+from .registers import Registers
+
+TOP_NAME = "spikeloom_core"
+WINDOW_BASE = 0x1000
+
+
+def port_members(config: BuildConfig) -> dict[str, wiring.Member]:
+    """Return the AXI ports of a build: ``s_axi_*``, ``s_axis_*`` and ``m_axis_*``."""
+    members = {
+        f"s_axi_{name}": member for name, member in axi_lite_members(address_bits(config)).items()
+    }
+    widths = {"tdata": aer.BEAT_BITS, "tkeep": aer.BEAT_BITS // 8, "tlast": 1, "tvalid": 1}
+    for name, width in widths.items():
+        members[f"s_axis_{name}"] = In(width)
+        members[f"m_axis_{name}"] = Out(width)
+    members["s_axis_tready"] = Out(1)
+    members["m_axis_tready"] = In(1)
+    return members
+
+
+class Accelerator(wiring.Component):
+    """A core with its AXI4-Lite registers, memory window and AXI4-Stream ports.
+
+    Members
+    -------
+    s_axi_* : AXI4-Lite slave
+        Registers and memory window (:mod:`spikeloom.spec.regmap`, :mod:`~.memmap`).
+    s_axis_*, m_axis_* : AXI4-Stream, 64 bits
+        Beats of two event words (:mod:`spikeloom.spec.aer`).  A beat whose TKEEP is not all
+        ones has its unkept words read as NULL.
+
+    While ``CONTROL.RUN`` is 0 the core is held in reset and the host owns its memories.
+    """
+
+    def __init__(self, config: BuildConfig) -> None:
+        self.config = config
+        super().__init__(port_members(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
+        m.submodules.registers = registers = Registers(config)
+        core = Core(config)
+        m.submodules.core = ResetInserter({"sync": ~registers.run | registers.reset_core})(core)
+        for name, member in axi_lite_members(address_bits(config)).items():
+            outer, inner = getattr(self, f"s_axi_{name}"), getattr(bus.axi, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        self._streams(m, core)
+        self._requests(m, bus, registers, core)
+        return m
+
+    def _streams(self, m: Module, core: Core) -> None:
+        """Join the stream ports to the core; words that TKEEP leaves out become NULL."""
+        half = aer.WORD_BITS // 8
+        for index in range(aer.BEAT_WORDS):
+            kept = self.s_axis_tkeep[index * half : (index + 1) * half].all()
+            word = self.s_axis_tdata.word_select(index, aer.WORD_BITS)
+            m.d.comb += core.i.payload.data.word_select(index, aer.WORD_BITS).eq(
+                word & kept.replicate(aer.WORD_BITS)
+            )
+        m.d.comb += [
+            core.i.valid.eq(self.s_axis_tvalid),
+            core.i.payload.last.eq(self.s_axis_tlast),
+            self.s_axis_tready.eq(core.i.ready),
+            self.m_axis_tvalid.eq(core.o.valid),
+            self.m_axis_tdata.eq(core.o.payload.data),
+            self.m_axis_tlast.eq(core.o.payload.last),
+            self.m_axis_tkeep.eq(-1),
+            core.o.ready.eq(self.m_axis_tready),
+        ]
+
+    def _requests(
+        self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core
+    ) -> None:
+        """Send requests to the registers or to the memory window."""
+        is_register = Signal()
+        window_hit = Signal()
+        refused = Signal()
+        m.d.comb += [
+            is_register.eq(bus.address < WINDOW_BASE),
+            registers.offset.eq(bus.address[:12]),
+            registers.write.eq(bus.write & is_register),
+            registers.write_data.eq(bus.write_data),
+            registers.write_strobe.eq(bus.write_strobe),
+            registers.read_done.eq(bus.read_done & is_register),
+            registers.events.eq(core.events),
+            registers.faults.eq(core.faults),
+            registers.idle.eq(core.idle),
+            registers.ready.eq(core.ready),
+            registers.window_busy.eq(bus.write & ~is_register & registers.run),
+            core.run.eq(registers.run),
+            core.n_populations.eq(registers.n_populations),
+            core.host_data.eq(bus.write_data),
+            refused.eq(~window_hit | registers.run),
+            core.host_write.eq(
+                bus.write & ~is_register & ~refused & bus.write_strobe.all()
+            ),
+            bus.write_error.eq(refused | ~bus.write_strobe.all()),
+            bus.read_error.eq(refused),
+            bus.read_data.eq(core.host_value),
+        ]
+        with m.If(is_register):
+            m.d.comb += [
+                bus.write_error.eq(registers.write_error),
+                bus.read_error.eq(registers.read_error),
+                bus.read_data.eq(registers.read_data),
+            ]
+        for which, memory in enumerate(memory_map(self.config).values()):
+            size = memory.n_bytes.bit_length() - 1
+            words = memory.row_words.bit_length() - 1
+            with m.If(bus.address[size:] == memory.base >> size):
+                m.d.comb += [
+                    window_hit.eq(1),
+                    core.host_memory.eq(which),
+                    core.host_word.eq(bus.address[2 : 2 + words]),
+                    core.host_row.eq(bus.address[2 + words : size]),
+                ]
+
+
+class Top(wiring.Component):
+    """The accelerator as an IP block: ports ``aclk`` and ``aresetn`` beside the AXI ports."""
+
+    def __init__(self, config: BuildConfig) -> None:
+        self.config = config
+        super().__init__({"aclk": In(1), "aresetn": In(1), **port_members(config)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.accelerator = inner = Accelerator(self.config)
+        m.d.comb += [ClockSignal("sync").eq(self.aclk), ResetSignal("sync").eq(~self.aresetn)]
+        for name, member in port_members(self.config).items():
+            outer, port = getattr(self, name), getattr(inner, name)
+            m.d.comb += port.eq(outer) if member.flow is In else outer.eq(port)
+        return m

@@ -1,0 +1,84 @@
+"""Weight memory: two banks, even and odd sources, each a row of P weights per address."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+from spikeloom.spec.config import BuildConfig
+
+from .layouts import weight_address_bits
+
+WEIGHT_BITS = 8
+LANES_PER_MEMORY = 8
+
+
+class WeightBank(wiring.Component):
+    """Weights of the even or of the odd sources.
+
+    The bank is cut into memories of eight lanes: the same block RAMs, but compiled
+    simulation of a narrow memory is several times faster.
+
+    Members
+    -------
+    address : In
+        Row to read.
+    valid : In(1)
+        Qualifies ``address``; an invalid read gives zero weights.
+    weights : Out
+        Signed weights of all lanes, ``LATENCY_CYCLES`` after the address.
+    raw : Out
+        The memory's own output, one cycle after the address, for read-back.
+    write_row, write_word, write_data, write : In
+        Write one 32-bit word (four lanes) of a row.
+    """
+
+    LATENCY_CYCLES = 2
+
+    def __init__(self, config: BuildConfig) -> None:
+        self.config = config
+        bits = weight_address_bits(config)
+        words = config.lanes // 4
+        super().__init__(
+            {
+                "address": In(bits),
+                "valid": In(1),
+                "weights": Out(data.ArrayLayout(signed(WEIGHT_BITS), config.lanes)),
+                "raw": Out(unsigned(WEIGHT_BITS * config.lanes)),
+                "write_row": In(bits),
+                "write_word": In(range(max(words, 2))),
+                "write_data": In(32),
+                "write": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        lanes = min(LANES_PER_MEMORY, config.lanes)
+        words = lanes // 4
+        valid = Signal()
+        m.d.sync += valid.eq(self.valid)
+        raw = []
+        for group in range(config.lanes // lanes):
+            shape = unsigned(WEIGHT_BITS * lanes)
+            m.submodules[f"memory{group}"] = mem = memory.Memory(
+                shape=shape, depth=config.weight_rows, init=[]
+            )
+            write = mem.write_port(granularity=32)
+            read = mem.read_port(domain="sync")
+            m.d.comb += [
+                read.addr.eq(self.address),
+                write.addr.eq(self.write_row),
+                write.data.eq(self.write_data.replicate(words)),
+            ]
+            for word in range(words):
+                m.d.comb += write.en[word].eq(
+                    self.write & (self.write_word == group * words + word)
+                )
+            raw.append(read.data)
+        m.d.comb += self.raw.eq(Cat(raw))
+        out = Signal(self.raw.shape(), reset_less=True)
+        m.d.sync += out.eq(Mux(valid, self.raw, 0))
+        m.d.comb += self.weights.as_value().eq(out)
+        return m
