@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from spikeloom.spec.config import BuildConfig
@@ -10,18 +10,29 @@ from spikeloom.spec.config import BuildConfig
 from .layouts import row_bits
 
 
-def first_set(bits: Value) -> tuple[Value, Value]:
-    """Return (any bit is set, index of the lowest set bit) as a balanced tree.
+def first_set(m: Module, bits: Signal, name: str) -> tuple[Signal, Signal]:
+    """Return (any bit of ``bits`` is set, index of the lowest set bit) as a balanced tree.
 
-    A tree of two-input choices, not a carry chain: carry chains were the critical path of
-    wide builds.
+    The width must be a power of two.  A tree of two-input choices, not a carry chain: carry
+    chains were the critical path of wide builds.  Every node is a signal of its own, since
+    Amaranth emits an expression again wherever it is used.
     """
-    nodes: list[tuple[Value, Value]] = [(bits[i], Const(0, 0)) for i in range(len(bits))]
+    nodes: list[tuple[Signal, Signal]] = []
+    for i in range(0, len(bits), 2):
+        some, index = Signal(name=f"{name}_some"), Signal(1, name=f"{name}_index")
+        m.d.comb += [some.eq(bits[i] | bits[i + 1]), index.eq(~bits[i])]
+        nodes.append((some, index))
     while len(nodes) > 1:
-        nodes = [
-            (low | high, Cat(Mux(low, low_index, high_index), ~low))
-            for (low, low_index), (high, high_index) in zip(nodes[0::2], nodes[1::2], strict=True)
-        ]
+        merged = []
+        for (low, low_index), (high, high_index) in zip(nodes[0::2], nodes[1::2], strict=True):
+            some = Signal(name=f"{name}_some")
+            index = Signal(len(low_index) + 1, name=f"{name}_index")
+            m.d.comb += [
+                some.eq(low | high),
+                index.eq(Cat(Mux(low, low_index, high_index), ~low)),
+            ]
+            merged.append((some, index))
+        nodes = merged
     return nodes[0]
 
 

@@ -53,18 +53,23 @@ class SpikeEncoder(wiring.Component):
         ]
         head = layout(masks.r_data)
         current = Signal(layout)
-        evens = Cat(current.spikes[i] for i in range(0, self.config.lanes, 2))
-        odds = Cat(current.spikes[i] for i in range(1, self.config.lanes, 2))
-        (any_even, even), (any_odd, odd) = first_set(evens), first_set(odds)
+        half = self.config.lanes // 2
+        evens, odds = Signal(half), Signal(half)
+        m.d.comb += [
+            evens.eq(Cat(current.spikes[i] for i in range(0, self.config.lanes, 2))),
+            odds.eq(Cat(current.spikes[i] for i in range(1, self.config.lanes, 2))),
+        ]
+        any_even, even = first_set(m, evens, "even")
+        any_odd, odd = first_set(m, odds, "odd")
+        evens_after, odds_after = Signal(half), Signal(half)
+        m.d.comb += [
+            evens_after.eq(evens & ~(1 << even)),
+            odds_after.eq(odds & ~(1 << odd)),
+        ]
         holds, step, empties = Signal(), Signal(), Signal()
         left = Signal(self.config.lanes)
-        half = self.config.lanes // 2
-        after = [
-            bits & ~(1 << index)
-            for bits, index in ((evens, even), (odds, odd))
-        ]
         m.d.comb += [
-            left.eq(Cat(bit for pair in zip(after[0][:half], after[1][:half], strict=True) for bit in pair)),
+            left.eq(Cat(Cat(evens_after[i], odds_after[i]) for i in range(half))),
             holds.eq(any_even | any_odd),
             step.eq(holds & (~self.o.valid | self.o.ready)),
             empties.eq(~holds | (step & ~left.any())),

@@ -128,6 +128,8 @@ class Sequencer(wiring.Component):
         self._todo = Signal(self.config.state_rows)
         self._probes = Signal(self.config.state_rows)
         self._entry = Signal(table_row(POPULATIONS), reset_less=True)
+        _, self._todo_row = first_set(m, self._todo, "todo")
+        _, self._probe_row = first_set(m, self._probes, "probe")
         self._end_row = Signal(row_bits(self.config) + 1, reset_less=True)
         self._any_visit = Signal()
         self._any_clear = Signal()
@@ -201,9 +203,8 @@ class Sequencer(wiring.Component):
             with m.Else():
                 m.next = "SWEEP"
 
-    def _row(self, m: Module, rows: Signal, kind: OpKind) -> None:
-        """Offer an operation on the lowest of ``rows`` and drop it when it is taken."""
-        some, row = first_set(rows)
+    def _row(self, m: Module, rows: Signal, row: Signal, kind: OpKind) -> None:
+        """Offer an operation on ``row``, the lowest of ``rows``; drop it when it is taken."""
         last_row = (row + 1) == self._end_row
         op = self.o.payload
         m.d.comb += [
@@ -225,7 +226,7 @@ class Sequencer(wiring.Component):
         lane_bits = (self.config.lanes - 1).bit_length()
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
-            self._row(m, self._probes, OpKind.PEEK)
+            self._row(m, self._probes, self._probe_row, OpKind.PEEK)
             m.d.comb += [
                 self.o.valid.eq(self.readout.ready & self._probes.any()),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
@@ -239,7 +240,7 @@ class Sequencer(wiring.Component):
     def _sweep_states(self, m: Module) -> None:
         """Sweep the rows of a population and wait until its spikes are issued."""
         with m.State("SWEEP"):
-            self._row(m, self._todo, OpKind.SWEEP)
+            self._row(m, self._todo, self._todo_row, OpKind.SWEEP)
             m.d.comb += self.o.valid.eq(self._todo.any() & (self._credits != 0))
             with m.If(~self._todo.any()):
                 m.next = "DRAIN"
