@@ -78,7 +78,12 @@ class Artefact:
         memories = memory_map(self.build.config)
         out = {}
         for name, file in IMAGE_FILES.items():
-            words = np.frombuffer(_read_checked(self.path, self.manifest, file), "<u4")
+            data = _read_checked(self.path, self.manifest, file)
+            if len(data) % 4:
+                raise ArtefactError(
+                    f"{self.path / file} must hold words of 4 bytes, not {len(data)} bytes"
+                )
+            words = np.frombuffer(data, "<u4")
             memory = memories[name]
             if words.size % memory.row_words or words.size > memory.rows * memory.row_words:
                 raise ArtefactError(
@@ -104,6 +109,10 @@ class Artefact:
             tensors = load(data)
         except SafetensorError as error:
             raise ArtefactError(f"{self.path / NETWORK_FILE} is damaged: {error}") from None
+        except (KeyError, TypeError, ValueError) as error:  # a type that NumPy does not have
+            raise ArtefactError(
+                f"{self.path / NETWORK_FILE} must hold integer tensors: {error}"
+            ) from None
         if len(tensors) > MAX_TENSORS:
             raise ArtefactError(
                 f"{self.path / NETWORK_FILE} must hold at most {MAX_TENSORS} tensors, "
@@ -132,7 +141,7 @@ def read_artefact(path: str | os.PathLike[str]) -> Artefact:
         state = "is a file" if folder.exists() else "does not exist"
         raise ArtefactError(f"artefact {folder} must be a folder with {MANIFEST_FILE}; it {state}")
     file = folder / MANIFEST_FILE
-    if not file.is_file():
+    if file.is_symlink() or not file.is_file():
         raise ArtefactError(f"artefact {folder} has no {MANIFEST_FILE}")
     size = file.stat().st_size
     if size > MAX_MANIFEST_BYTES:
@@ -143,7 +152,14 @@ def read_artefact(path: str | os.PathLike[str]) -> Artefact:
         raise ArtefactError(f"{file} is not UTF-8 text") from None
     except ArtefactError as error:
         raise ArtefactError(f"{file}: {error}") from None
-    found = {str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if not p.is_dir()}
+    found = {
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_symlink() or not p.is_dir()
+    }
+    for name in sorted(found):
+        if (folder / name).is_symlink():
+            raise ArtefactError(f"artefact {folder} must not hold symbolic links: {name}")
     for name in sorted(found - manifest.files.keys() - {MANIFEST_FILE}):
         raise ArtefactError(f"artefact {folder} holds a file that the manifest lacks: {name}")
     for name in manifest.files:
@@ -163,8 +179,7 @@ def _read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
     digest = hashlib.sha256(data).hexdigest()
     if digest != facts["sha256"]:
         raise ArtefactError(
-            f"{file} is damaged: its sha256 must be {facts['sha256'][:12]}..., "
-            f"not {digest[:12]}..."
+            f"{file} is damaged: its sha256 must be {facts['sha256'][:12]}..., not {digest[:12]}..."
         )
     return data
 
@@ -178,9 +193,7 @@ def staged_folder(target: str | os.PathLike[str], replace: bool = False) -> Iter
     """
     target = Path(target)
     if target.exists():
-        old = target.is_dir() and (
-            (target / MANIFEST_FILE).is_file() or not any(target.iterdir())
-        )
+        old = target.is_dir() and ((target / MANIFEST_FILE).is_file() or not any(target.iterdir()))
         if not old or not (replace or not any(target.iterdir())):
             raise ArtefactError(f"{target} exists already; choose another name or remove it")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -234,9 +247,15 @@ def write_artefact(
             for name, data in payload.items()
         },
     )
+    text = manifest.to_json()
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise ArtefactError(
+            f"{MANIFEST_FILE} must have at most {MAX_MANIFEST_BYTES} bytes, not {len(text)}; "
+            "give less provenance"
+        )
     with staged_folder(path, replace=replace) as folder:
         for name, data in payload.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
-        (folder / MANIFEST_FILE).write_text(manifest.to_json(), "utf-8")
+        (folder / MANIFEST_FILE).write_text(text, "utf-8")
     return read_artefact(path)

@@ -75,9 +75,7 @@ def word(kind: Kind, payload: int = 0) -> int:
     return (int(kind) << KIND_SHIFT) | (payload & PAYLOAD_MASK)
 
 
-def addressed(
-    kind: Kind, population: int | NDArray[Any], neuron: int | NDArray[Any]
-) -> Any:
+def addressed(kind: Kind, population: int | NDArray[Any], neuron: int | NDArray[Any]) -> Any:
     """Return SPIKE or READOUT words of ``neuron`` in ``population`` (vectorised)."""
     return (int(kind) << KIND_SHIFT) | (population << POPULATION_SHIFT) | neuron
 

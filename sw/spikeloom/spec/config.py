@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .errors import NetworkError, UsageError
-from .network import check_identifier
+from .population import check_identifier
 
 
 def _power_of_two(what: str, value: int, low: int, high: int) -> None:
@@ -44,8 +44,9 @@ class BuildConfig:
     projections: int = 16
 
     def __post_init__(self) -> None:
+        name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
         try:
-            check_identifier("name of a build configuration", self.name.replace("-", "_"))
+            check_identifier("name of a build configuration", name)
         except NetworkError as error:
             raise UsageError(str(error)) from None
         _power_of_two("lanes", self.lanes, 4, 256)

@@ -7,12 +7,16 @@ NaN and unknown fields, and names the field that is wrong.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .config import BuildConfig
-from .errors import ArtefactError, UsageError
+from .errors import ArtefactError, NetworkError, UsageError
+from .numfmt import MAGNITUDE_MAX, NEURONS_MAX
+from .population import check_identifier
 
 SCHEMA = "spikeloom-artefact"
 SCHEMA_VERSION = 1
@@ -24,8 +28,30 @@ IMAGE_FILES = {
 }
 """File of each memory image: raw little-endian uint32, whole rows from row 0."""
 
+TICKS_MAX = (1 << 28) - 1
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
+
+BUILD_ID = re.compile(r"[0-9a-f]{16}\Z")
+SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def _is_int(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _shape(what: str, value: object) -> tuple[int, ...]:
+    if (
+        not isinstance(value, (tuple, list))
+        or not value
+        or not all(_is_int(d, 1, NEURONS_MAX) for d in value)
+        or math.prod(value) > NEURONS_MAX
+    ):
+        raise ArtefactError(
+            f"{what} must be positive integers with a product of at most {NEURONS_MAX}, "
+            f"not {value!r}"
+        )
+    return tuple(value)
 
 
 @dataclass(frozen=True)
@@ -45,17 +71,19 @@ class InputFacts:
     encoder: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        object.__setattr__(self, "shape", _shape("input.shape", self.shape))
         if self.axes not in ("flat", "channels_first"):
             raise ArtefactError(f"input.axes must be flat or channels_first, not {self.axes!r}")
-        if not self.shape or not all(isinstance(d, int) and d > 0 for d in self.shape):
-            raise ArtefactError(f"input.shape must be positive integers, not {self.shape!r}")
-        if not isinstance(self.ticks, int) or isinstance(self.ticks, bool) or self.ticks < 1:
+        if not _is_int(self.ticks, 1, TICKS_MAX):
             raise ArtefactError(f"input.ticks must be a positive integer, not {self.ticks!r}")
         if self.axes == "channels_first" and len(self.shape) != 3:
             raise ArtefactError(
                 "input.shape must be (channels, height, width) with axes channels_first, "
                 f"not {self.shape!r}"
+            )
+        if not isinstance(self.encoder, Mapping):
+            raise ArtefactError(
+                f"input.encoder must be an object, not {type(self.encoder).__name__}"
             )
 
     @property
@@ -90,7 +118,27 @@ class PlacedPopulation:
     max_magnitude: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        try:
+            check_identifier("build.populations name", self.name)
+        except NetworkError as error:
+            raise ArtefactError(str(error)) from None
+        what = f"build.populations {self.name}"
+        object.__setattr__(self, "shape", _shape(f"{what} shape", self.shape))
+        for name, low, high in (
+            ("n_neurons", math.prod(self.shape), math.prod(self.shape)),
+            ("row_base", 0, 0xFFFF),
+            ("n_rows", 0, 0xFFFF),
+            ("max_magnitude", 1, MAGNITUDE_MAX),
+        ):
+            if not _is_int(getattr(self, name), low, high):
+                raise ArtefactError(
+                    f"{what} {name} must be from {low} to {high}, not {getattr(self, name)!r}"
+                )
+        for name in ("is_input", "is_output"):
+            if not isinstance(getattr(self, name), bool):
+                raise ArtefactError(
+                    f"{what} {name} must be true or false, not {getattr(self, name)!r}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-ready values."""
@@ -150,10 +198,11 @@ class Manifest:
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             found = value.get("schema") if isinstance(value, dict) else type(value).__name__
             raise ArtefactError(f"manifest.json must have the schema {SCHEMA!r}, not {found!r}")
-        if value.get("schema_version") != SCHEMA_VERSION:
+        version = value.get("schema_version")
+        if not _is_int(version, SCHEMA_VERSION, SCHEMA_VERSION):
             raise ArtefactError(
                 f"manifest.json must have schema_version {SCHEMA_VERSION}, "
-                f"not {value.get('schema_version')!r}; use a matching SpikeLoom"
+                f"not {version!r}; use a matching SpikeLoom"
             )
         names = ("spikeloom", "network", "input", "provenance", "build", "files")
         top = _fields("manifest", value, names, extra=("schema", "schema_version"))
@@ -166,32 +215,36 @@ class Manifest:
                 )
             except UsageError as error:
                 raise ArtefactError(f"build.config: {error}") from None
-            names = tuple(PlacedPopulation.__dataclass_fields__)
+            placed_fields = tuple(PlacedPopulation.__dataclass_fields__)
             if not isinstance(facts["populations"], list):
                 raise ArtefactError("build.populations must be a list")
             placed = tuple(
-                PlacedPopulation(**_fields("build.populations", p, names))
+                PlacedPopulation(**_fields("build.populations", p, placed_fields))
                 for p in facts["populations"]
             )
-            build = BuildFacts(str(facts["id"]), config, placed)
+            if not isinstance(facts["id"], str) or not BUILD_ID.match(facts["id"]):
+                raise ArtefactError(f"build.id must be 16 hexadecimal digits, not {facts['id']!r}")
+            build = BuildFacts(facts["id"], config, placed)
         files = _object("files", top["files"])
         for name, item in files.items():
             entry = _fields(f"files.{name}", item, ("bytes", "sha256"))
             size, digest = entry["bytes"], entry["sha256"]
-            if not isinstance(size, int) or not 0 <= size <= MAX_FILE_BYTES:
+            if not _is_int(size, 0, MAX_FILE_BYTES):
                 raise ArtefactError(
                     f"files.{name}.bytes must be from 0 to {MAX_FILE_BYTES}, not {size!r}"
                 )
-            if not isinstance(digest, str) or len(digest) != 64:
+            if not isinstance(digest, str) or not SHA256.match(digest):
                 raise ArtefactError(f"files.{name}.sha256 must be 64 hexadecimal digits")
         known = {NETWORK_FILE, *IMAGE_FILES.values()}
-        for name in files.keys() - known:
+        for name in sorted(files.keys() - known):
             raise ArtefactError(f"files names an unknown file {name!r}")
         wanted = known if build else {NETWORK_FILE}
         for name in sorted(wanted - files.keys()):
             raise ArtefactError(f"files lacks {name!r}")
+        if not isinstance(top["spikeloom"], str):
+            raise ArtefactError(f"spikeloom must be a version, not {top['spikeloom']!r}")
         return cls(
-            spikeloom=str(top["spikeloom"]),
+            spikeloom=top["spikeloom"],
             network=_object("network", top["network"]),
             input=InputFacts(**_fields("input", top["input"], InputFacts.__dataclass_fields__)),
             provenance=_object("provenance", top["provenance"]),
@@ -212,9 +265,15 @@ def _parse(text: str) -> Any:
     def constant(name: str) -> Any:
         raise ArtefactError(f"manifest.json must not hold {name}")
 
+    def finite(digits: str) -> float:
+        value = float(digits)
+        return value if math.isfinite(value) else constant(digits)
+
     try:
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-    except json.JSONDecodeError as error:
+        return json.loads(
+            text, object_pairs_hook=pairs, parse_constant=constant, parse_float=finite
+        )
+    except ValueError as error:  # no JSON, or an integer of thousands of digits
         raise ArtefactError(f"manifest.json is not JSON: {error}") from None
     except RecursionError:
         raise ArtefactError("manifest.json is nested too deeply") from None

@@ -1,0 +1,90 @@
+# SpikeLoom.  Needs Python 3.11 or later with venv, g++, make and git; no other manual step.
+#
+#   make demo      train, compile, simulate and compare a small network (ARGS="..." is passed on)
+#   make test      lint, types, tests, the same tests on NumPy 2, documentation
+#   make help      every target
+
+PYTHON ?= python3
+VENV := .venv
+VENV2 := .venv-numpy2
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+READY2 := $(VENV2)/.ready
+EXTRAS := host,train,hw,sim,pynq,docs,dev
+ARGS ?=
+PYTEST_ARGS ?=
+
+# What runs on NumPy 2 needs neither PyTorch nor pynq nor Amaranth.
+NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/sim/test_golden*.py)
+
+# The tools of the environment come first, for programs that other programs start.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types unit unit-numpy2 docs reference campaign clean distclean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+setup: $(READY)  ## create .venv with everything (a second run is instant)
+
+$(READY): pyproject.toml constraints.txt
+	$(call make_venv,$(VENV))
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(READY2): pyproject.toml constraints-numpy2.txt
+	$(call make_venv,$(VENV2))
+	$(VENV2)/bin/python -m pip install --quiet -c constraints-numpy2.txt \
+	    -e '.[host]' pytest pytest-timeout hypothesis
+	@touch $@
+
+define make_venv
+	@echo "Setting up $(1) (the first time takes some minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python must be 3.11 or later; choose one with: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(1)/bin/pip || $(PYTHON) -m venv --clear $(1) || \
+	    { echo "python3 -m venv failed; on Debian it is in the package python3-venv"; exit 1; }
+endef
+
+demo: $(READY)  ## train, compile, simulate and compare; results in demo-out/
+	$(BIN)/spikeloom demo --out demo-out $(ARGS)
+
+test: lint types unit unit-numpy2 docs  ## everything a change must pass
+
+lint: $(READY)  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## put the format right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY)  ## static types
+	$(BIN)/mypy
+
+unit: $(READY)  ## tests (PYTEST_ARGS="-m 'not slow'" for the quick ones)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+unit-numpy2: $(READY2)  ## the tests of the base installation on NumPy 2
+	$(VENV2)/bin/python -m pytest $(PYTEST_ARGS) -m "not torch and not pynq and not rtl" \
+	    $(NUMPY2_TESTS)
+
+docs: $(READY)  ## documentation, warnings are errors; in docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+reference: $(READY)  ## write docs/reference/ anew from the specification
+	$(BIN)/python docs/generate.py
+
+campaign: $(READY)  ## random networks, golden model against gateware
+	$(BIN)/python -m spikeloom_sim.campaign $(ARGS)
+
+clean:  ## remove what the targets made, environments apart
+	rm -rf build dist demo-out docs/_build docs/reference/generated sim_build results.xml \
+	    .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find hw sw sim tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environments too
+	rm -rf $(VENV) $(VENV2)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from spikeloom.spec import regmap
+from spikeloom.spec.regmap import COUNTERS, REGISTERS, Access
+
+
+def test_offsets_are_unique_aligned_and_below_the_memory_window():
+    offsets = [r.offset for r in REGISTERS]
+    assert offsets
+    assert len(offsets) == len(set(offsets))
+    assert all(o % 4 == 0 and 0 <= o < 0x1000 for o in offsets)
+
+
+def test_names_are_unique():
+    assert len(regmap.BY_NAME) == len(REGISTERS)
+
+
+@pytest.mark.parametrize("register", REGISTERS, ids=lambda r: r.name)
+def test_fields_lie_inside_the_register_and_do_not_overlap(register):
+    assert register.fields
+    union = 0
+    for field in register.fields:
+        mask = register.mask(field.name)
+        assert mask == ((1 << field.bits) - 1) << field.lsb
+        assert 0 < mask < 1 << 32
+        assert not union & mask
+        union |= mask
+        assert register.field(field.name) is field
+
+
+@pytest.mark.parametrize("name", [name for name, _ in COUNTERS])
+def test_a_counter_has_a_low_and_a_high_half_side_by_side(name):
+    low, high = regmap.BY_NAME[f"{name}_LO"], regmap.BY_NAME[f"{name}_HI"]
+    assert low.offset >= regmap.COUNTER_BASE
+    assert low.offset % 8 == 0
+    assert high.offset == low.offset + 4
+    assert low.fields[0].access is high.fields[0].access is Access.READ
+
+
+def test_id_spells_the_name():
+    assert regmap.ID_VALUE.to_bytes(4, "big") == b"SLOM"
+    assert f"0x{regmap.ID_VALUE:08X}" in regmap.BY_NAME["ID"].doc
+
+
+def test_every_access_is_in_use():
+    assert {f.access for r in REGISTERS for f in r.fields} == set(Access)
