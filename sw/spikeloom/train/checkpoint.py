@@ -1,0 +1,122 @@
+"""Checkpoints: a training run in one file, whole or not at all.
+
+A checkpoint is read with ``torch.load(weights_only=True)`` and holds tensors, numbers
+and strings only, so that opening a foreign one runs no code.  No random state is
+needed: every epoch seeds its own generators from the configuration's seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..spec.errors import DataError, UsageError
+from .config import TrainConfig
+
+SCHEMA = "spikeloom-checkpoint-1"
+CHECKPOINT_FILE = "checkpoint.pt"
+PREVIOUS_FILE = "checkpoint.previous.pt"
+RESULT_NEUTRAL = ("data_dir", "threads")
+"""Fields that may differ between a run and its continuation."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after ``len(history)`` epochs.
+
+    ``model`` and ``optimizer`` are state dictionaries; ``history`` has a row per epoch.
+    """
+
+    model: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    history: list[dict[str, Any]]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that a reader finds the old file or the new one.
+
+    The data go to a file beside it, are synchronised to the disk and renamed.
+    """
+    staging = path.with_name(f".{path.name}.tmp")
+    with staging.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(staging, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_checkpoint(folder: Path, config: TrainConfig, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint of a run in ``folder``, in place of an older one."""
+    buffer = BytesIO()
+    torch.save(
+        {
+            "schema": SCHEMA,
+            "config": json.dumps(config.to_dict()),
+            "model": dict(checkpoint.model),
+            "optimizer": dict(checkpoint.optimizer),
+            "history": json.dumps(checkpoint.history),
+        },
+        buffer,
+    )
+    write_atomically(folder / CHECKPOINT_FILE, buffer.getvalue())
+
+
+def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
+    """Read the checkpoint of a run in ``folder`` to continue it with ``config``.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is damaged or foreign.
+    UsageError
+        If it was made with another configuration, naming the field.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.is_file():
+        raise DataError(f"{folder} has no {CHECKPOINT_FILE} to resume from; train without resume")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of foreign pickles; the error says enough
+            value = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path} must be a whole checkpoint, but its {path.stat().st_size} bytes cannot be "
+            f"read: {reason}; train without resume"
+        ) from None
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        found = value.get("schema") if isinstance(value, dict) else type(value).__name__
+        raise DataError(f"{path} must have the schema {SCHEMA!r}, not {found!r}")
+    try:
+        made, history = json.loads(value["config"]), json.loads(value["history"])
+        model, optimizer = value["model"], value["optimizer"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} lacks a part of a checkpoint: {error}") from None
+    for name, wanted in json.loads(json.dumps(config.to_dict())).items():
+        if name not in RESULT_NEUTRAL and made.get(name) != wanted:
+            raise UsageError(
+                f"{name} must be {made.get(name)!r} as in {path} to resume it, not {wanted!r}; "
+                "train without resume to start over"
+            )
+    return Checkpoint(model, optimizer, history)
+
+
+def set_aside(folder: Path) -> None:
+    """Keep an earlier run's checkpoint under another name before a new run starts."""
+    path = folder / CHECKPOINT_FILE
+    if path.exists():
+        os.replace(path, folder / PREVIOUS_FILE)

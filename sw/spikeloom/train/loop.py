@@ -1,0 +1,176 @@
+"""The training loop: batches, one epoch, evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..spec.errors import UsageError
+from .config import TrainConfig
+from .datasets import Dataset
+from .encoders import encode_levels, encoder_table, to_levels
+from .model import SpikingNetwork, Trace
+
+EVALUATION_BATCH = 500
+
+
+def count_loss(spikes: Tensor, labels: Tensor, scale: float, smoothing: float = 0.0) -> Tensor:
+    """Return the cross-entropy on spike counts.
+
+    Parameters
+    ----------
+    spikes
+        [T, N, classes].
+    labels
+        int64 [N].
+    scale
+        A logit is the spikes of an output neuron over all ticks times this.
+    smoothing
+        Label smoothing, 0 to 1.
+    """
+    return nn.functional.cross_entropy(spikes.sum(0) * scale, labels, label_smoothing=smoothing)
+
+
+def predict(spikes: Tensor) -> Tensor:
+    """Return the class of most spikes, int64 [N], of spikes [T, N, classes]; ties: the least."""
+    return spikes.sum(0).argmax(1)
+
+
+def learning_rate(base: float, step: int, steps: int) -> float:
+    """Return the learning rate of ``step`` of ``steps``: half a cosine from ``base`` to 0.
+
+    Loshchilov and Hutter 2017, "SGDR", eq. (5), one period.
+    """
+    return base * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
+
+
+def shift_images(
+    images: NDArray[np.uint8], shape: tuple[int, int], shifts: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Move each image of (N, height * width) by its (rows, columns), filling with 0."""
+    height, width = shape
+    border = int(np.abs(shifts).max(initial=0))
+    padded = np.pad(images.reshape(-1, height, width), ((0, 0), (border,) * 2, (border,) * 2))
+    row = padded.shape[2]
+    pixel = (np.arange(height)[:, None] * row + np.arange(width)).reshape(-1)
+    start = (border - shifts[:, 0]) * row + (border - shifts[:, 1])
+    start += np.arange(len(images)) * (padded.shape[1] * row)
+    return padded.reshape(-1).take(start[:, None] + pixel)
+
+
+class Batches:
+    """Training data as encoded batches, a new order and new shifts in every epoch.
+
+    Everything random follows from the configuration's seed, the epoch and the batch.
+    """
+
+    def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
+        self.config, self.dataset = config, dataset
+        self.encoder = config.encoder_facts()
+        table = encoder_table(self.encoder, config.ticks)
+        self.table = None if table is None else table.astype(np.float32)
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset.train_labels) // self.config.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (events, labels): float32 [T, N, n] and int64 [N]."""
+        config, dataset = self.config, self.dataset
+        key = np.array([config.seed, epoch], np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=key))
+        order = generator.permutation(len(dataset.train_labels))
+        for batch in range(len(self)):
+            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+            values = dataset.train_values[chosen]
+            if config.augment_shift:
+                limit = config.augment_shift
+                shifts = generator.integers(-limit, limit + 1, (len(chosen), 2))
+                values = shift_images(values, dataset.shape, shifts)
+            labels = torch.from_numpy(dataset.train_labels[chosen].astype(np.int64))
+            yield self._encode(values, epoch * len(self) + batch + 1), labels
+
+    def _encode(self, values: NDArray[np.uint8], number: int) -> Tensor:
+        if self.table is not None:
+            out = np.empty((self.config.ticks, *values.shape), np.float32)
+            index = values.astype(np.intp)
+            for tick, row in zip(out, self.table, strict=True):
+                np.take(row, index, out=tick, mode="clip")
+            return torch.from_numpy(out)
+        encoder = dict(self.encoder)
+        if "seed" in encoder:
+            encoder["seed"] = (encoder["seed"] + number) % 2**63
+        levels = to_levels(values, encoder["maximum"])
+        return to_events(encode_levels(encoder, levels, self.config.ticks))
+
+
+def to_events(inputs: NDArray[np.uint8]) -> Tensor:
+    """Return uint8 (samples, ticks, ...) as the float32 [T, N, n] that the network takes."""
+    flat = inputs.reshape(*inputs.shape[:2], -1)
+    return torch.from_numpy(np.ascontiguousarray(flat.transpose(1, 0, 2), np.float32))
+
+
+def _stage(config: TrainConfig, epoch: int, batches: int) -> tuple[float, int, int]:
+    """Return the stage's base rate, the epoch's first step in the stage, and its steps."""
+    if epoch < config.epochs_float:
+        return config.lr, epoch * batches, config.epochs_float * batches
+    return config.lr_qat, (epoch - config.epochs_float) * batches, config.epochs_qat * batches
+
+
+def train_epoch(
+    model: SpikingNetwork,
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    epoch: int,
+    on_batch: Callable[[float], None] = lambda loss: None,
+) -> dict[str, Any]:
+    """Train for one epoch and return its facts: loss, train_accuracy, lr.
+
+    Raises :class:`UsageError` if the loss is no longer finite.
+    """
+    config = batches.config
+    base, first, steps = _stage(config, epoch, len(batches))
+    model.train()
+    model.dropout_generator.manual_seed(config.seed * 1_000_003 + epoch)
+    total_loss, right, lr = torch.zeros(()), torch.zeros((), dtype=torch.int64), base
+    for batch, (events, labels) in enumerate(batches.epoch(epoch)):
+        lr = learning_rate(base, first + batch, steps)
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        spikes = model(events)
+        loss = count_loss(spikes, labels, config.logit_scale, config.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total_loss += loss.detach() * len(labels)
+        right += (predict(spikes) == labels).sum()
+        on_batch(float(loss.detach()))
+    samples = len(batches.dataset.train_labels)
+    mean = float(total_loss) / samples
+    if not math.isfinite(mean):
+        raise UsageError(f"lr must be smaller than {base}: the loss is {mean} in epoch {epoch + 1}")
+    return {"loss": mean, "train_accuracy": int(right) / samples, "lr": lr}
+
+
+@torch.no_grad()
+def evaluate(model: SpikingNetwork, inputs: NDArray[np.uint8], labels: NDArray[np.uint8]) -> float:
+    """Return the share of right predictions, 0 to 1, on encoded (S, T, ...) inputs."""
+    model.eval()
+    right = 0
+    for start in range(0, len(inputs), EVALUATION_BATCH):
+        part = slice(start, start + EVALUATION_BATCH)
+        guess = predict(model(to_events(inputs[part]))).numpy()
+        right += int((guess == labels[part]).sum())
+    return right / max(len(labels), 1)
+
+
+def traces(model: SpikingNetwork, inputs: NDArray[np.uint8]) -> Iterator[Trace]:
+    """Yield the trace of each part of ``inputs``, (S, T, ...), in order."""
+    model.eval()
+    for start in range(0, max(len(inputs), 1), EVALUATION_BATCH):
+        yield model.trace(to_events(inputs[start : start + EVALUATION_BATCH]))
