@@ -1,0 +1,110 @@
+"""An artefact made ready for a core: checked, patched for its probes, bounded."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artefact import Artefact
+from ..spec.build import build_id
+from ..spec.errors import ArtefactError, CompatError
+from ..spec.manifest import BuildFacts, InputFacts, PlacedPopulation
+from ..spec.tables import POPULATIONS, unpack_row
+from .budget import Bounds, bounds_of
+from .probes import Probes, patch_rows, probes_for
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the driver keeps of the artefact that a core holds."""
+
+    input: InputFacts
+    build: BuildFacts
+    images: dict[str, NDArray[np.uint32]]
+    probes: Probes
+    bounds: Bounds
+    tag: int
+    fires: bool
+
+    @property
+    def populations(self) -> tuple[PlacedPopulation, ...]:
+        """The populations; their positions are the indexes that words carry."""
+        return self.build.populations
+
+    @property
+    def max_magnitude(self) -> int:
+        """The most events an input neuron may send in a tick."""
+        return self.populations[0].max_magnitude
+
+
+def prepare(artefact: Artefact, probe: str | None) -> Loaded:
+    """Return what it takes to load ``artefact``.
+
+    Raises
+    ------
+    ArtefactError
+        If the artefact is not compiled, or its manifest and its images disagree.
+    CompatError
+        If it was compiled under another specification than this driver's.
+    UsageError
+        If ``probe`` is unknown.
+    """
+    build = artefact.build
+    own_id = build_id(build.config)
+    if build.id != own_id:
+        raise CompatError(
+            f"{artefact.path} was compiled for build {build.id} of {build.config.name}, but "
+            f"this SpikeLoom's {build.config.name} is build {own_id}; compile it again with "
+            "this version"
+        )
+    images = artefact.images()
+    _check_populations(build.populations, images["populations"], artefact.input)
+    probes = probes_for(probe, build.populations)
+    bounds = bounds_of(build.populations, images, probes, build.config.lanes)
+    rows = [unpack_row(POPULATIONS, row) for row in images["populations"]]
+    fires = [row["fires"] for row, p in zip(rows, build.populations, strict=True) if p.is_output]
+    digest = hashlib.sha256(artefact.manifest.to_json().encode()).digest()
+    return Loaded(
+        input=artefact.input,
+        build=build,
+        images={**images, "populations": patch_rows(images["populations"], probes)},
+        probes=probes,
+        bounds=bounds,
+        tag=int.from_bytes(digest[:4], "big"),
+        fires=any(fires),
+    )
+
+
+def _check_populations(
+    populations: tuple[PlacedPopulation, ...], table: NDArray[np.uint32], facts: InputFacts
+) -> None:
+    """Check that the manifest's populations are those of the table."""
+    if len(populations) != len(table):
+        raise ArtefactError(
+            f"build.populations must have one entry for each of the {len(table)} rows of the "
+            f"population table, not {len(populations)}"
+        )
+    for population, words in zip(populations, table, strict=True):
+        row = unpack_row(POPULATIONS, words)
+        for name in ("n_neurons", "n_rows"):
+            if getattr(population, name) != row[name]:
+                raise ArtefactError(
+                    f"{name} of population {population.name} must be {row[name]} as in the "
+                    f"population table, not {getattr(population, name)!r}"
+                )
+    if [p.is_input for p in populations] != [True] + [False] * (len(populations) - 1):
+        raise ArtefactError(
+            "build.populations must begin with the one input population; this driver feeds "
+            f"one, not {sum(bool(p.is_input) for p in populations)}"
+        )
+    first, n_inputs = populations[0], int(np.prod(facts.shape))
+    if first.n_neurons != n_inputs:
+        raise ArtefactError(
+            f"input.shape {facts.shape} must have the {first.n_neurons} neurons of population "
+            f"{first.name}, not {n_inputs}"
+        )
+    if not any(p.is_output for p in populations):
+        raise ArtefactError("build.populations must have at least one output, not 0")

@@ -1,0 +1,244 @@
+"""A PYNQ board as a transport: registers by MMIO, packets by AXI DMA.
+
+``pynq`` is imported when a board is opened, not before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec import regmap
+from ..spec.aer import BEAT_BITS
+from ..spec.errors import DataError, DeviceError, LinkError, SpikeLoomError
+from .dma import MM2S, S2MM, DmaChannels, RegisterWindow
+from .driver import Board
+from .lock import board_lock
+from .registers import Registers
+
+BEAT_BYTES = BEAT_BITS // 8
+MIN_DEADLINE_S = 1.0
+"""Least time that a packet may take, whatever its cycle budget says."""
+
+
+class PynqTransport:
+    """A core and its AXI DMA on the real ``pynq`` library.
+
+    One packet per :meth:`exchange`: the buffers are flushed and invalidated here, the
+    receiving channel starts first, and the deadline is the cycle budget at the core's
+    clock, at least ``min_deadline_s``.  After an error the core and both channels are
+    reset.
+
+    Parameters
+    ----------
+    core, dma
+        Register windows of the two (``pynq.MMIO`` or alike); ``core_bytes`` is the size of
+        the first.
+    allocate
+        Returns a ``PynqBuffer`` for a number of elements and a dtype.
+    name
+        For messages.
+    clock_hz
+        Clock of the core.
+    max_bytes
+        Longest transfer that the DMA is built for.
+    facts
+        What :meth:`describe` adds.
+    min_deadline_s
+        Least time that a packet may take.
+    """
+
+    def __init__(
+        self,
+        core: RegisterWindow,
+        dma: RegisterWindow,
+        allocate: Callable[[int, str], Any],
+        *,
+        name: str,
+        core_bytes: int,
+        clock_hz: float,
+        max_bytes: int,
+        facts: dict[str, Any] | None = None,
+        min_deadline_s: float = MIN_DEADLINE_S,
+    ) -> None:
+        self.name = name
+        self.dma = DmaChannels(dma)
+        self._core = core
+        self._core_bytes = core_bytes
+        self._allocate = allocate
+        self._clock_hz = clock_hz
+        self._max_bytes = max_bytes
+        self._min_deadline_s = min_deadline_s
+        self._facts = dict(facts or {})
+        self._resources = contextlib.ExitStack()
+
+    def read32(self, address: int) -> int:
+        """Return the word at ``address``."""
+        self._check_range(address, 1)
+        return int(self._core.read(address))
+
+    def write32(self, address: int, value: int) -> None:
+        """Write a word."""
+        self._check_range(address, 1)
+        self._core.write(address, int(value))
+
+    def write_block(self, address: int, words: NDArray[np.uint32]) -> None:
+        """Write consecutive words, one bus access each (AXI4-Lite knows no bursts)."""
+        self._check_range(address, len(words))
+        if len(words):
+            self._core.write(address, np.ascontiguousarray(words, "<u4").tobytes())
+
+    def read_block(self, address: int, n_words: int) -> NDArray[np.uint32]:
+        """Return consecutive words."""
+        self._check_range(address, n_words)
+        read = self._core.read
+        return np.array([read(address + 4 * i) for i in range(n_words)], np.uint32)
+
+    def exchange(
+        self, beats: NDArray[np.uint64], capacity: int, budget_cycles: int
+    ) -> NDArray[np.uint64]:
+        """Send one packet and return the packet that comes back."""
+        beats = self._check_packet(beats, capacity)
+        deadline_s = max(self._min_deadline_s, budget_cycles / self._clock_hz)
+        try:
+            with self._buffer(len(beats)) as sent, self._buffer(capacity) as received:
+                sent[:] = beats
+                sent.flush()
+                received.flush()
+                self.dma.start(S2MM, int(received.physical_address), capacity * BEAT_BYTES)
+                self.dma.start(MM2S, int(sent.physical_address), len(beats) * BEAT_BYTES)
+                self.dma.wait(deadline_s)
+                n_beats = self._received_beats(capacity)
+                received.invalidate()
+                return np.array(received[:n_beats], np.uint64)
+        except SpikeLoomError as error:
+            state = self._state()
+            self._abandon()
+            raise type(error)(f"{self.name}: {error}; {state}; core and DMA were reset") from error
+        except BaseException:
+            self._abandon()
+            raise
+
+    def describe(self) -> dict[str, Any]:
+        """Return facts about the board and the bitstream."""
+        return {"engine": self.name, "clock_hz": self._clock_hz, **self._facts}
+
+    def close(self) -> None:
+        """Release the board to other processes."""
+        self._resources.close()
+
+    def hold(self, resources: contextlib.ExitStack) -> None:
+        """Keep ``resources`` until :meth:`close`."""
+        self._resources.push(resources)
+
+    def _check_range(self, address: int, n_words: int) -> None:
+        if address % 4 or not 0 <= address <= self._core_bytes - 4 * n_words:
+            raise DeviceError(
+                f"{n_words} words at 0x{address:X} must lie in the core's 0x{self._core_bytes:X} "
+                "bytes at a multiple of 4; the bitstream is of another build"
+            )
+
+    def _check_packet(self, beats: NDArray[np.uint64], capacity: int) -> NDArray[np.uint64]:
+        """Refuse what the DMA cannot carry, before any hardware is touched."""
+        if beats.dtype != np.uint64 or beats.ndim != 1:
+            raise DataError(f"beats must be a vector of uint64, not {beats.ndim}-d {beats.dtype}")
+        limit = self._max_bytes // BEAT_BYTES
+        for what, n_beats in (("packet", len(beats)), ("answer's capacity", capacity)):
+            if not 1 <= n_beats <= limit:
+                raise DataError(
+                    f"{what} must have from 1 to {limit} beats, which the DMA can carry, "
+                    f"not {n_beats}; run fewer samples per packet, or fewer ticks or probes"
+                )
+        return np.ascontiguousarray(beats)
+
+    @contextlib.contextmanager
+    def _buffer(self, n_beats: int) -> Any:
+        try:
+            buffer = self._allocate(n_beats, "u8")
+        except (RuntimeError, MemoryError, OSError) as error:
+            raise DeviceError(
+                f"a DMA buffer of {n_beats * BEAT_BYTES} bytes must fit the board's contiguous "
+                f"memory: {error}; run fewer samples per packet or free other buffers"
+            ) from error
+        with buffer:
+            yield buffer
+
+    def _received_beats(self, capacity: int) -> int:
+        n_bytes = self.dma.received()
+        if n_bytes % BEAT_BYTES or not 0 < n_bytes <= capacity * BEAT_BYTES:
+            raise DeviceError(
+                f"the DMA must have received from 1 to {capacity} whole beats of {BEAT_BYTES} "
+                f"bytes, not {n_bytes} bytes"
+            )
+        return n_bytes // BEAT_BYTES
+
+    def _state(self) -> str:
+        try:
+            return Registers(self).summary()
+        except SpikeLoomError as error:
+            return f"the core does not answer: {error}"
+
+    def _abandon(self) -> None:
+        """Silence the core first, then the DMA, so that no late beat is left in either."""
+        with contextlib.suppress(SpikeLoomError):
+            Registers(self).write("CONTROL", regmap.BY_NAME["CONTROL"].mask("RESET"))
+        with contextlib.suppress(SpikeLoomError):
+            self.dma.reset()
+
+
+def open_board(bitfile: str) -> Board:
+    """Load ``bitfile`` into the PYNQ board this runs on and return its :class:`Board`.
+
+    ``NAME.hwh`` must lie beside ``NAME.bit``.  Raises :class:`LinkError` naming what is
+    missing: the library, the file, the core or the DMA, or who uses the board already.
+    """
+    _check_pynq()
+    with contextlib.ExitStack() as resources:
+        resources.enter_context(board_lock())
+        transport = open_pynq(bitfile)
+        transport.hold(resources.pop_all())
+        return Board(transport)
+
+
+def open_pynq(bitfile: str, device: Any = None, **options: Any) -> PynqTransport:
+    """Return the transport to the core in ``bitfile`` on a ``pynq`` device.
+
+    ``options`` are further arguments of :class:`PynqTransport`.
+    """
+    path = Path(bitfile)
+    for file in (path, path.with_suffix(".hwh")):
+        if not file.is_file():
+            raise LinkError(
+                f"bitstream {path} needs the files {path.name} and {path.stem}.hwh, "
+                f"but {file} does not exist"
+            )
+    from .pynq_overlay import open_overlay
+
+    return open_overlay(path, device, PynqTransport, options)
+
+
+def _check_pynq() -> None:
+    """Say what is missing for a board in one line."""
+    try:
+        version = importlib.metadata.version("pynq")
+    except importlib.metadata.PackageNotFoundError:
+        raise LinkError(
+            "a board needs the pynq library, which is not installed; use a PYNQ image, "
+            "and on it the Python that has pynq"
+        ) from None
+    if int(np.__version__.split(".")[0]) >= 2:
+        raise LinkError(f"pynq {version} needs numpy below 2, not {np.__version__}")
+    if int(version.split(".")[0]) >= 4 and platform.machine() == "armv7l":
+        raise LinkError(
+            f"pynq {version} does not support Zynq-7000 boards such as PYNQ-Z1 and PYNQ-Z2; "
+            f"use the PYNQ 3.1 image (this is Python {sys.version_info[0]}."
+            f"{sys.version_info[1]} on {platform.machine()})"
+        )
