@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from spikeloom.artefact import Artefact
 from spikeloom.board.driver import Board
 from spikeloom.board.result import PopulationTrace, RunResult
