@@ -43,6 +43,7 @@ RULES = {
     "spikeloom.train": Rule(
         (
             "spikeloom.train",
+            "spikeloom.files",
             "spikeloom.__version__",
             SPEC,
             "spikeloom.artefact",
@@ -55,8 +56,17 @@ RULES = {
         )
     ),
     # The front door and the command line: nothing heavy before a subcommand runs.
+    "spikeloom.files": Rule(("spikeloom.files",)),
+    "spikeloom.report": Rule(("numpy",)),
     "spikeloom": Rule(
-        ("spikeloom.cli", "spikeloom.demo", "spikeloom.compile", *BOARD),
+        (
+            "spikeloom.files",
+            "spikeloom.report",
+            "spikeloom.cli",
+            "spikeloom.demo",
+            "spikeloom.compile",
+            *BOARD,
+        ),
         EVERYTHING,
     ),
     "spikeloom_hw": Rule(("spikeloom_hw", SPEC, "amaranth")),

@@ -98,10 +98,9 @@ class AxiLiteSlave(wiring.Component):
                     axi.bresp.eq(self.write_error << 1),
                 ]
                 m.next = "RESPOND"
-            with m.State("RESPOND"):
-                with m.If(axi.bready):
-                    m.d.sync += axi.bvalid.eq(0)
-                    m.next = "IDLE"
+            with m.State("RESPOND"), m.If(axi.bready):
+                m.d.sync += axi.bvalid.eq(0)
+                m.next = "IDLE"
             with m.State("READ"):
                 m.d.comb += axi.arready.eq(1)
                 m.d.sync += [read_address.eq(axi.araddr), wait.eq(self.READ_CYCLES)]
@@ -117,8 +116,7 @@ class AxiLiteSlave(wiring.Component):
                         axi.rresp.eq(self.read_error << 1),
                     ]
                     m.next = "DELIVER"
-            with m.State("DELIVER"):
-                with m.If(axi.rready):
-                    m.d.sync += axi.rvalid.eq(0)
-                    m.next = "IDLE"
+            with m.State("DELIVER"), m.If(axi.rready):
+                m.d.sync += axi.rvalid.eq(0)
+                m.next = "IDLE"
         return m

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
@@ -118,9 +119,7 @@ class Core(wiring.Component):
             sequencer.n_populations.eq(self.n_populations),
             sequencer.spikes_idle.eq(spikes_idle),
             self.ready.eq(sequencer.ready),
-            self.idle.eq(
-                sequencer.ready & sequencer.idle & items_idle & ~issue.busy & output_idle
-            ),
+            self.idle.eq(sequencer.ready & sequencer.idle & items_idle & ~issue.busy & output_idle),
         ]
         return m
 
@@ -144,9 +143,7 @@ class Core(wiring.Component):
             walker.i.valid.eq(items.r_rdy & is_pair),
             sequencer.token.payload.eq(item),
             sequencer.token.valid.eq(items.r_rdy & ~is_pair & walker.idle),
-            items.r_en.eq(
-                Mux(is_pair, walker.i.ready, sequencer.token.ready & walker.idle)
-            ),
+            items.r_en.eq(Mux(is_pair, walker.i.ready, sequencer.token.ready & walker.idle)),
             idle.eq(decoder.idle & (items.level == 0) & walker.idle & ~self.i.valid),
         ]
         taken = self.i.valid & self.i.ready
@@ -362,5 +359,3 @@ class Core(wiring.Component):
             sequencer.sample_cycles.eq(cycles),
             sequencer.sample_sops.eq(aside + spikes),
         ]
-
-

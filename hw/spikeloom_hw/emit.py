@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amaranth.back import rtlil, verilog
+
 from spikeloom.spec.config import BuildConfig
 
 from .top import TOP_NAME, Top

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec.config import BuildConfig
 
 from .lane import control_layout
@@ -97,7 +98,9 @@ class Issue(wiring.Component):
             self.add_taken.eq(
                 (self.spikes.valid & self.spikes.ready) | (self.inputs.valid & self.inputs.ready)
             ),
-            self.add_row.eq(Mux(self.spikes.valid, self.spikes.payload.row, self.inputs.payload.row)),
+            self.add_row.eq(
+                Mux(self.spikes.valid, self.spikes.payload.row, self.inputs.payload.row)
+            ),
             self.sweep_taken.eq(self.sweep.valid & (self.sweep.payload.kind == OpKind.SWEEP)),
             self.sweep_row.eq(self.sweep.payload.row),
         ]

@@ -24,6 +24,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec import numfmt
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import FireSelect
@@ -147,9 +148,7 @@ class Lane(wiring.Component):
         m.d.sync += [
             base_sign.eq(base[-1]),
             total_sign.eq(total[-1]),
-            self.overflow5.eq(
-                ctl.valid4 & (base_sign == total_sign) & (acc[-1] != base_sign)
-            ),
+            self.overflow5.eq(ctl.valid4 & (base_sign == total_sign) & (acc[-1] != base_sign)),
         ]
         return acc
 

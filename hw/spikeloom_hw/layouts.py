@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data, enum
+
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import Table
@@ -88,19 +89,20 @@ def table_row(table: Table) -> data.FlexibleLayout:
     return data.FlexibleLayout(
         32 * table.words,
         {
-            f.name: data.Field(signed(f.bits) if f.signed else unsigned(f.bits), 32 * f.word + f.lsb)
+            f.name: data.Field(
+                signed(f.bits) if f.signed else unsigned(f.bits), 32 * f.word + f.lsb
+            )
             for f in table.fields
         },
     )
 
 
 __all__ = [
-    "Beat",
     "HALF_INDEX_BITS",
+    "Beat",
     "Item",
     "OpKind",
     "Pair",
-    "Shape",
     "Token",
     "lane_count_bits",
     "mask_layout",

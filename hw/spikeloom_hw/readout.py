@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Cat, Const, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig

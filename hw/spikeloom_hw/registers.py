@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec import regmap
 from spikeloom.spec.build import build_id
 from spikeloom.spec.config import BuildConfig
@@ -77,9 +78,7 @@ class Registers(wiring.Component):
                     if any(f.access is not Access.READ for f in register.fields):
                         m.d.comb += self.write_error.eq(~self.write_strobe.all())
                         if register.name == "NETWORK":
-                            m.d.comb += self.write_error.eq(
-                                self.run | ~self.write_strobe.all()
-                            )
+                            m.d.comb += self.write_error.eq(self.run | ~self.write_strobe.all())
         m.d.comb += hit.eq(self.write & ~self.write_error)
         self._writes(m, hit)
         return m
@@ -110,9 +109,7 @@ class Registers(wiring.Component):
         seen = Events(events)
         for name, _ in regmap.COUNTERS:
             counter = Signal(COUNTER_BITS, name=name.lower())
-            m.d.sync += counter.eq(
-                Mux(self._clear_counters, 0, counter + seen[_INCREMENTS[name]])
-            )
+            m.d.sync += counter.eq(Mux(self._clear_counters, 0, counter + seen[_INCREMENTS[name]]))
             low_register = regmap.BY_NAME[f"{name}_LO"]
             with m.If(self.read_done & (self.offset == low_register.offset)):
                 m.d.sync += high.eq(counter[32:])
@@ -128,9 +125,7 @@ class Registers(wiring.Component):
         reset = at["CONTROL"] & data[control.field("RESET").lsb]
         m.d.comb += [
             self.reset_core.eq(reset),
-            self._clear_counters.eq(
-                at["CONTROL"] & data[control.field("CLEAR_COUNTERS").lsb]
-            ),
+            self._clear_counters.eq(at["CONTROL"] & data[control.field("CLEAR_COUNTERS").lsb]),
         ]
         with m.If(at["CONTROL"]):
             m.d.sync += self.run.eq(data[control.field("RUN").lsb] & ~reset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
@@ -167,9 +168,8 @@ class Sequencer(wiring.Component):
     def _load_states(self, m: Module) -> None:
         """Read a row of the table and choose the state rows to visit."""
         entry, rows = self._entry, self.config.state_rows
-        with m.State("LOAD"):
-            with m.If(self.run):
-                m.next = "LATCH"
+        with m.State("LOAD"), m.If(self.run):
+            m.next = "LATCH"
         with m.State("LATCH"):
             row = self.table_row
             m.d.sync += [
@@ -177,16 +177,16 @@ class Sequencer(wiring.Component):
                 self._end_row.eq(row.row_base + row.n_rows),
                 self._any_visit.eq(self._any_visit | row.always_visit),
                 self._any_clear.eq(self._any_clear | row.always_clear),
-                self.tail.eq(Cat(Const(lane) < row.lanes_last for lane in range(self.config.lanes))),
+                self.tail.eq(
+                    Cat(Const(lane) < row.lanes_last for lane in range(self.config.lanes))
+                ),
             ]
             m.next = "RANGE"
         with m.State("RANGE"):
             inside = Cat(
                 (entry.row_base <= index) & (index < self._end_row) for index in range(rows)
             )
-            everything = self._clearing | Mux(
-                self.ending, entry.always_clear, entry.always_visit
-            )
+            everything = self._clearing | Mux(self.ending, entry.always_clear, entry.always_visit)
             todo = inside & (self.active | everything.replicate(rows))
             probe = ~self._clearing & Mux(self.ending, entry.probe_end, entry.probe_ticks)
             m.d.sync += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import address_bits, memory_map
@@ -83,9 +84,7 @@ class Accelerator(wiring.Component):
             core.o.ready.eq(self.m_axis_tready),
         ]
 
-    def _requests(
-        self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core
-    ) -> None:
+    def _requests(self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core) -> None:
         """Send requests to the registers or to the memory window."""
         is_register = Signal()
         window_hit = Signal()
@@ -106,9 +105,7 @@ class Accelerator(wiring.Component):
             core.n_populations.eq(registers.n_populations),
             core.host_data.eq(bus.write_data),
             refused.eq(~window_hit | registers.run),
-            core.host_write.eq(
-                bus.write & ~is_register & ~refused & bus.write_strobe.all()
-            ),
+            core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
             bus.write_error.eq(refused | ~bus.write_strobe.all()),
             bus.read_error.eq(refused),
             bus.read_data.eq(core.host_value),

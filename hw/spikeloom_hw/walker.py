@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import PROJECTIONS
 

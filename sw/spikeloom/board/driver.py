@@ -180,7 +180,7 @@ class Board:
         Parameters
         ----------
         inputs
-            Integers or booleans of shape (samples, ticks, *input shape); the value m is m
+            Integers or booleans of shape ``(samples, ticks, *input shape)``; the value m is m
             events.  The number of ticks is free.
         samples_per_packet
             Samples sent at a time; by default as many as :data:`PACKET_BEATS` allow.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import files, report
+from ..report import table, to_json
 
 NAME = "compile"
 HELP = "compile a network for a build: prove, place, pack, write the artefact"
@@ -57,14 +57,14 @@ def _print(args: argparse.Namespace, capacity: object, stream: object) -> None:
 
     assert isinstance(capacity, CapacityReport)
     if args.json:
-        print(files.to_json(capacity.to_dict()), end="")
+        print(to_json(capacity.to_dict()), end="")
         return
     rows = [
         (u.resource, u.used, u.available, f"{100 * u.used / u.available:.0f} %", u.unit)
         for u in capacity.uses
     ]
     print(f"build {capacity.config.name}: {'fits' if capacity.fits else 'DOES NOT FIT'}")
-    print(report.table(rows, ("resource", "used", "available", "share", "unit")))
+    print(table(rows, ("resource", "used", "available", "share", "unit")))
     print(f"lane slots that hold a neuron: {100 * capacity.lane_use:.0f} %")
     if capacity.fitting_presets:
         print(f"presets that hold this network: {', '.join(capacity.fitting_presets)}")

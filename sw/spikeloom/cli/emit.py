@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from . import files
+from ..files import write_atomically
+from ..report import to_json
 
 NAME = "emit"
 HELP = "write a build of the accelerator as Verilog"
@@ -29,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
     from spikeloom_hw.emit import emit_verilog
 
     data = emit_verilog(config).encode()
-    files.write_atomically(args.out, data)
+    write_atomically(args.out, data)
     summary = {
         "preset": config.name,
         "build_id": build_id(config),
@@ -39,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     if args.json:
-        print(files.to_json(summary), end="")
+        print(to_json(summary), end="")
     else:
         print(f"{args.out}: build {config.name}, id {summary['build_id']}, top spikeloom_core")
     return 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import write_atomically
 from ..spec.errors import DataError
 
 MAX_INPUT_BYTES = 1 << 32
@@ -46,42 +46,8 @@ def read_input(path: str | os.PathLike[str]) -> NDArray[np.generic]:
     return np.asarray(array)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all: to a temporary name first, then renamed."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an npz archive atomically."""
-    import io
-
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
-
-
-def to_json(value: Any) -> str:
-    """Return JSON text for a report; NumPy numbers are taken as Python's."""
-
-    def convert(item: Any) -> Any:
-        if isinstance(item, np.generic):
-            return item.item()
-        if isinstance(item, np.ndarray):
-            return item.tolist()
-        if isinstance(item, Path):
-            return str(item)
-        raise TypeError(f"{type(item).__name__} has no JSON form")
-
-    return json.dumps(value, indent=1, default=convert, allow_nan=False) + "\n"

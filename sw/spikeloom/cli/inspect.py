@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import files, report
+from ..report import table, to_json
 
 NAME = "inspect"
 HELP = "show what an artefact holds: network, ranges, build, where it came from"
@@ -56,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
         "files": {name: entry["bytes"] for name, entry in manifest.files.items()},
     }
     if args.json:
-        print(files.to_json(facts), end="")
+        print(to_json(facts), end="")
         return 0
     print(f"input: {manifest.input.shape} {manifest.input.axes}, {manifest.input.ticks} ticks, "
           f"encoder {dict(manifest.input.encoder)}\n")  # fmt: skip
@@ -64,14 +64,14 @@ def main(args: argparse.Namespace) -> int:
         (p["name"], p["n_neurons"], p["reset"], *(_span(p[k]) for k in _PARAMETERS))
         for p in populations
     ]
-    print(report.table(rows, ("population", "neurons", "reset", *_PARAMETERS)))
+    print(table(rows, ("population", "neurons", "reset", *_PARAMETERS)))
     print()
     rows = [
         (f"{p['source']}->{p['destination']}", _product(p["shape"]), p["weight_bits"],
          _span(p["range"]), f"{100 * p['zeros']:.1f} %")
         for p in projections
     ]  # fmt: skip
-    print(report.table(rows, ("projection", "weights", "bits", "range", "zeros")))
+    print(table(rows, ("projection", "weights", "bits", "range", "zeros")))
     if build:
         print(f"\nbuild: {build.config.name}, id {build.id}")
     else:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
+from numpy.typing import NDArray
+
+from ..report import to_json
 from . import files
 
 NAME = "run"
@@ -43,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
     artefact = read_artefact(args.artefact)
     inputs = files.read_input(args.input)
     result = run_artefact(artefact, args.engine, inputs)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "spikes": result.spikes,
         "counts": result.counts,
         "prediction": result.prediction,
@@ -65,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
     if args.engine != "golden":
         summary["cycles"] = int(result.cycles.sum())
     if args.json:
-        print(files.to_json(summary), end="")
+        print(to_json(summary), end="")
     else:
         print(f"{n_samples} samples on {args.engine}: results in {args.output}")
     return 0

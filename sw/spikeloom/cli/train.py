@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..report import to_json
 from ..spec.errors import UsageError
-from . import files
 
 NAME = "train"
 HELP = "train a network, float first, then on the integers of the hardware, and export it"
@@ -40,9 +40,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         "--dataset", default="digits", help="digits, mnist or fashion_mnist (digits)"
     )
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the idx files")
-    parser.add_argument(
-        "--hidden", metavar="N[,N...]", help="neurons of the hidden populations"
-    )
+    parser.add_argument("--hidden", metavar="N[,N...]", help="neurons of the hidden populations")
     for name, kind, help_ in _OPTIONS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_)
 
@@ -89,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
         "seconds": round(result.seconds, 3),
     }
     if args.json:
-        print(files.to_json(summary), end="")
+        print(to_json(summary), end="")
     else:
         print(
             f"accuracy {100 * result.accuracy_float:.2f} % float, "

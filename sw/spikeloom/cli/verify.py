@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..report import to_json
 from ..spec.errors import UsageError
 from . import files
 
@@ -35,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
         inputs = inputs[: args.samples]
     outcome = verify_artefact(artefact, args.engine, inputs)
     if args.json:
-        print(files.to_json(outcome.to_dict()), end="")
+        print(to_json(outcome.to_dict()), end="")
     elif outcome.difference is None:
         print(
             f"{outcome.samples} samples on {args.engine}: {outcome.compared} values compared, "

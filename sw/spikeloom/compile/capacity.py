@@ -62,7 +62,9 @@ class CapacityReport:
                 "no preset would hold it: use fewer neurons, or a build with more "
                 + " and ".join(use.resource for use in short)
             )
-        raise CapacityError(f"network does not fit build {self.config.name}: needs {needs}; {help_}")
+        raise CapacityError(
+            f"network does not fit build {self.config.name}: needs {needs}; {help_}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -119,8 +121,6 @@ def capacity_report(network: Network, config: BuildConfig) -> CapacityReport:
     uses = _uses(network, config)
     neurons = sum(p.n_neurons for p in network.populations)
     fitting = tuple(
-        name
-        for name, other in PRESETS.items()
-        if all(use.fits for use in _uses(network, other))
+        name for name, other in PRESETS.items() if all(use.fits for use in _uses(network, other))
     )
     return CapacityReport(config, uses, neurons / (uses[0].used * config.lanes), fitting)

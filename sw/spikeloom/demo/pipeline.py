@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artefact import Artefact, write_artefact
-from ..cli.files import to_json, write_atomically
-from ..cli.report import table
 from ..compile import capacity_report, compile_network
+from ..files import write_atomically
+from ..report import table, to_json
 from ..spec.config import PRESETS, BuildConfig, preset
 from ..spec.errors import UsageError
 from ..spec.network import Network
@@ -95,7 +95,9 @@ def run_demo(
     )
     inputs, labels = trained.test_inputs, trained.test_labels
     chosen = slice(0, samples)
-    artefact = stages.run("compile", "export and compile", lambda: _compile(trained, out, preset_name))
+    artefact = stages.run(
+        "compile", "export and compile", lambda: _compile(trained, out, preset_name)
+    )
     golden = stages.run(
         "golden",
         f"golden model, {len(inputs)} test samples",
@@ -131,7 +133,11 @@ def run_demo(
         summary["rtl"]["mismatches"] or torch_differs or summary["driver"]["mismatches"]
     )
     summary["seconds"] = stages.seconds
-    shown = {name: trace.spikes[0] for name, trace in golden.populations.items()}
+    shown = {
+        name: trace.spikes[0]
+        for name, trace in golden.populations.items()
+        if trace.spikes is not None
+    }
     draw_raster(out / "raster.png", inputs[0], shown, int(labels[0]))
     draw_curve(out / "training.png", trained.history)
     write_atomically(out / "summary.json", to_json(summary).encode())
@@ -161,17 +167,15 @@ def _compile(trained: TrainResult, out: Path, preset_name: str | None) -> Artefa
     )
 
 
-def _differences(
-    trained: TrainResult, golden: RunResult, inputs: NDArray[np.uint8]
-) -> int:
+def _differences(trained: TrainResult, golden: RunResult, inputs: NDArray[np.uint8]) -> int:
     """Return in how many values PyTorch's quantised network differs from the golden model."""
-    parts = {
+    parts: dict[str, dict[str, Any]] = {
         "spikes": trained.quantised_spikes(inputs),
         "potentials": trained.quantised_potentials(inputs),
         "final": trained.quantised_final(inputs),
     }
     return sum(
-        int((array != getattr(golden.populations[name], quantity)).sum())
+        int(np.count_nonzero(array != getattr(golden.populations[name], quantity)))
         for quantity, arrays in parts.items()
         for name, array in arrays.items()
     )
@@ -181,7 +185,7 @@ def _unequal(golden: RunResult, other: RunResult) -> int:
     """Return in how many output spikes, potentials and operation counts two runs differ."""
     n = len(other.spikes)
     return sum(
-        int((getattr(golden, name)[:n] != getattr(other, name)).sum())
+        int(np.count_nonzero(getattr(golden, name)[:n] != getattr(other, name)))
         for name in ("spikes", "potential", "sops")
     )
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from ..files import write_atomically
 from ..spec.errors import DataError, UsageError
 from .config import TrainConfig
 
@@ -39,24 +40,6 @@ class Checkpoint:
     model: Mapping[str, Any]
     optimizer: Mapping[str, Any]
     history: list[dict[str, Any]]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that a reader finds the old file or the new one.
-
-    The data go to a file beside it, are synchronised to the disk and renamed.
-    """
-    staging = path.with_name(f".{path.name}.tmp")
-    with staging.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staging, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def save_checkpoint(folder: Path, config: TrainConfig, checkpoint: Checkpoint) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..artefact import Artefact, write_artefact
+from ..files import write_atomically
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from ..spec.network import Network
@@ -27,7 +28,6 @@ from .checkpoint import (
     load_checkpoint,
     save_checkpoint,
     set_aside,
-    write_atomically,
 )
 from .config import TrainConfig, default_config
 from .datasets import Dataset, load_dataset

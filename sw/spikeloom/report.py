@@ -1,8 +1,13 @@
-"""How the commands print."""
+"""Reports: text tables and JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
@@ -22,3 +27,18 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
         return "  ".join(parts).rstrip()
 
     return "\n".join([line(header), line(["-" * w for w in widths]), *map(line, texts)])
+
+
+def to_json(value: Any) -> str:
+    """Return JSON text for a report; NumPy numbers are taken as Python's."""
+
+    def convert(item: Any) -> Any:
+        if isinstance(item, np.generic):
+            return item.item()
+        if isinstance(item, np.ndarray):
+            return item.tolist()
+        if isinstance(item, Path):
+            return str(item)
+        raise TypeError(f"{type(item).__name__} has no JSON form")
+
+    return json.dumps(value, indent=1, default=convert, allow_nan=False) + "\n"
