@@ -89,9 +89,7 @@ def table_row(table: Table) -> data.FlexibleLayout:
     return data.FlexibleLayout(
         32 * table.words,
         {
-            f.name: data.Field(
-                signed(f.bits) if f.signed else unsigned(f.bits), 32 * f.word + f.lsb
-            )
+            f.name: data.Field(Shape(f.bits, f.signed), 32 * f.word + f.lsb)
             for f in table.fields
         },
     )
