@@ -1,0 +1,197 @@
+"""Campaign: random networks and spike trains, gateware against the golden model.
+
+Every network is drawn from (seed, number), compiled for one of several small builds,
+run on the gateware with every population probed and random stalls on both streams, and
+compared with ``==``: every spike and potential at every tick, every final potential,
+every count of synaptic operations.  Part of the networks is run a second time in the
+same core, and part after a reset, so that nothing may be left behind.
+
+::
+
+    python -m spikeloom_sim.campaign --networks 1000 --seed 1 --json campaign.json
+
+Exit code 0 if everything is equal, 1 if not; a failure is named with the arguments that
+repeat it alone (``--seed S --first N --networks 1``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikeloom.artefact import Artefact, write_artefact
+from spikeloom.board.driver import Board
+from spikeloom.compile import compile_network
+from spikeloom.files import write_atomically
+from spikeloom.report import to_json
+from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.errors import SpikeLoomError
+from spikeloom.spec.manifest import InputFacts
+from spikeloom.spec.network import Network
+
+from .compare import first_difference
+from .golden import GoldenModel
+from .random_networks import random_input, random_network
+from .run import as_trace
+from .transports import open_transport
+
+BUILDS = (
+    BuildConfig("campaign-4", lanes=4, state_rows=128, weight_rows=8192),
+    BuildConfig("campaign-8", lanes=8, state_rows=64, weight_rows=4096),
+    BuildConfig("campaign-16", lanes=16, state_rows=32, weight_rows=2048),
+)
+"""Geometries that the networks are spread over: many rows, or few."""
+
+STALLS = (0.0, 0.1, 0.5, 0.9)
+
+
+@dataclass
+class Outcome:
+    """What a campaign did and found."""
+
+    engine: str
+    seed: int
+    first: int
+    networks: int = 0
+    runs: int = 0
+    samples: int = 0
+    values: int = 0
+    cycles: int = 0
+    sops: int = 0
+    spikes: int = 0
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One random network with its input and its stalls."""
+
+    number: int
+    config: BuildConfig
+    network: Network
+    inputs: np.ndarray[Any, Any]
+    stalls: dict[str, Any]
+    again: str
+
+
+def draw(seed: int, number: int) -> Case:
+    """Return case ``number`` of the campaign ``seed``."""
+    rng = np.random.default_rng([seed, number])
+    config = BUILDS[int(rng.integers(len(BUILDS)))]
+    network = random_network(rng, config)
+    samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))
+    inputs = random_input(rng, network, samples, ticks)
+    stalls = {
+        "stall_in": float(rng.choice(STALLS)),
+        "stall_out": float(rng.choice(STALLS)),
+        "seed": int(rng.integers(1 << 32)),
+    }
+    again = str(rng.choice(["", "twice", "reset"]))
+    return Case(number, config, network, inputs, stalls, again)
+
+
+@contextmanager
+def _artefact(case: Case) -> Iterator[Artefact]:
+    compiled = compile_network(case.network, case.config)
+    facts = InputFacts(case.network.inputs[0].shape, case.inputs.shape[1])
+    with tempfile.TemporaryDirectory(prefix="spikeloom-campaign-") as folder:
+        yield write_artefact(
+            Path(folder) / "artefact",
+            case.network,
+            facts,
+            build=compiled.build,
+            images=compiled.images,
+        )
+
+
+def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
+    """Run one case and return what differs, None if nothing does."""
+    inputs = case.inputs.reshape(*case.inputs.shape[:2], *case.network.inputs[0].shape)
+    expected = GoldenModel(case.network).run(inputs)
+    with (
+        _artefact(case) as artefact,
+        Board(open_transport(engine, artefact, options=case.stalls)) as board,
+    ):
+        board.load(artefact, probe="all")
+        for attempt in range(2 if case.again else 1):
+            if attempt and case.again == "reset":
+                board.reset()
+            result = board.run(inputs)
+            difference = first_difference(expected, as_trace(result, expected))
+            if difference is not None:
+                return f"run {attempt + 1}: {difference}"
+            outcome.runs += 1
+            outcome.samples += len(inputs)
+            outcome.cycles += int(result.cycles.sum())
+            outcome.sops += int(result.sops.sum())
+            for name, spikes in expected.spikes.items():
+                outcome.values += spikes.size + expected.potentials[name].size
+                outcome.values += expected.final[name].size
+                outcome.spikes += int(spikes.sum())
+    return None
+
+
+def campaign(engine: str, seed: int, first: int, networks: int, progress: bool) -> Outcome:
+    """Run ``networks`` cases from number ``first`` on; stops at no failure."""
+    outcome = Outcome(engine, seed, first)
+    start = time.perf_counter()
+    for number in range(first, first + networks):
+        case = draw(seed, number)
+        try:
+            wrong = run_case(case, engine, outcome)
+        except SpikeLoomError as error:
+            wrong = f"{type(error).__name__}: {error}"
+        outcome.networks += 1
+        if wrong is not None:
+            repeat = f"--engine {engine} --seed {seed} --first {number} --networks 1"
+            outcome.failures.append(f"network {number} ({repeat}): {wrong}")
+            print(outcome.failures[-1], file=sys.stderr, flush=True)
+        if progress and outcome.networks % 50 == 0:
+            rate = outcome.networks / (time.perf_counter() - start)
+            print(
+                f"{outcome.networks}/{networks} networks, {len(outcome.failures)} failures, "
+                f"{rate:.1f} networks/s",
+                flush=True,
+            )
+    outcome.seconds = round(time.perf_counter() - start, 1)
+    return outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m spikeloom_sim.campaign",
+        description="Random networks on the gateware against the golden model.",
+        epilog="example: python -m spikeloom_sim.campaign --networks 1000 --seed 1",
+    )
+    parser.add_argument("--networks", type=int, default=1000, help="how many (1000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the campaign (1)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first network (0)")
+    parser.add_argument("--engine", default="cxxrtl", help="pysim, cxxrtl or verilator (cxxrtl)")
+    parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
+    args = parser.parse_args(argv)
+    print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
+    outcome = campaign(args.engine, args.seed, args.first, args.networks, progress=True)
+    if args.json:
+        write_atomically(args.json, to_json(asdict(outcome)).encode())
+    print(
+        f"{outcome.networks} networks, {outcome.runs} runs, {outcome.samples} samples: "
+        f"{outcome.values} spikes and potentials compared ({outcome.spikes} spikes, "
+        f"{outcome.cycles} cycles, {outcome.sops} synaptic operations), "
+        f"{len(outcome.failures)} networks differ; {outcome.seconds} s"
+    )
+    return 1 if outcome.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
