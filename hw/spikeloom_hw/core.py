@@ -215,6 +215,7 @@ class Core(wiring.Component):
             issue.host_read.eq(~self.run),
             issue.host_row.eq(self.host_row),
             sequencer.sweeping.eq(issue.sweeping),
+            sequencer.unwritten.eq(issue.unwritten),
             sequencer.active.eq(activity.active),
             activity.set.eq(issue.add_taken),
             activity.set_row.eq(issue.add_row),

@@ -14,6 +14,13 @@ from .layouts import OpKind, lane_count_bits, op_layout, row_bits, weight_addres
 WRITE_STAGE = 10
 """Stage in which a SWEEP writes back; an ADD writes in stage 4."""
 
+UNWRITTEN_STAGES = 7
+"""An ADD granted a cycle after a SWEEP leaves these stages reads what the SWEEP wrote.
+
+The ADD is in stage 0 two cycles later, and the potential is read between its stages 2 and 3,
+while the SWEEP writes between its stages 10 and 11.
+"""
+
 
 class Issue(wiring.Component):
     """Take one operation per cycle: of the sequencer, else of spikes, else of the input.
@@ -45,6 +52,9 @@ class Issue(wiring.Component):
         Synaptic operations issued, from the input and from spikes; two cycles late.
     sweeping, busy : Out(1)
         A SWEEP, or any operation, is in the pipeline.
+    unwritten : Out(1)
+        A SWEEP in the pipeline is so young that an ADD to its row, granted in the next cycle,
+        would read the potential before the SWEEP writes it.
     """
 
     def __init__(self, config: BuildConfig) -> None:
@@ -80,6 +90,7 @@ class Issue(wiring.Component):
                 "input_sops": Out(lane_count_bits(config) + 1),
                 "spike_sops": Out(lane_count_bits(config) + 1),
                 "sweeping": Out(1),
+                "unwritten": Out(1),
                 "busy": Out(1),
             }
         )
@@ -186,5 +197,6 @@ class Issue(wiring.Component):
             self.row11.eq(rows[11]),
             slot_taken.eq(sweeps[5]),
             self.sweeping.eq(Cat(sweeps[:depth]).any()),
+            self.unwritten.eq(Cat(sweeps[:UNWRITTEN_STAGES]).any()),
             self.busy.eq(Cat(valids).any()),
         ]

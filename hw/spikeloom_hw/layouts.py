@@ -88,10 +88,7 @@ def table_row(table: Table) -> data.FlexibleLayout:
     """Return the layout of a table's row, bit for bit as :func:`spec.tables.pack_row` packs it."""
     return data.FlexibleLayout(
         32 * table.words,
-        {
-            f.name: data.Field(Shape(f.bits, f.signed), 32 * f.word + f.lsb)
-            for f in table.fields
-        },
+        {f.name: data.Field(Shape(f.bits, f.signed), 32 * f.word + f.lsb) for f in table.fields},
     )
 
 

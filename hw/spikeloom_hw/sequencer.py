@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,6 +65,8 @@ class Sequencer(wiring.Component):
         The activity map.
     sweeping : In(1)
         A SWEEP is between issue and the end of its write-back.
+    unwritten : In(1)
+        A SWEEP in the pipeline would be overtaken by an ADD to its row issued next.
     spikes_idle : In(1)
         No spike mask, pair or operation of the population in work is left.
     masks_taken : In(2)
@@ -107,6 +109,7 @@ class Sequencer(wiring.Component):
                 "hold": Out(1),
                 "active": In(config.state_rows),
                 "sweeping": In(1),
+                "unwritten": In(1),
                 "spikes_idle": In(1),
                 "masks_taken": In(2),
                 "readout": Out(stream.Signature(ReadoutRequest)),
@@ -123,6 +126,8 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._index = Signal(8)
+        self._fetch = Signal(8)
+        self._is_last = Signal()
         self._clearing = Signal(init=1)
         self._last = Signal()
         self._payload = Signal(aer.PAYLOAD_BITS)
@@ -136,7 +141,7 @@ class Sequencer(wiring.Component):
         self._any_clear = Signal()
         self._credits = Signal(range(SpikeEncoder.DEPTH + 1), init=SpikeEncoder.DEPTH)
         m.d.comb += [
-            self.table_index.eq(self._index),
+            self.table_index.eq(self._fetch),
             self.population.eq(self._index),
             self.biased.eq(~self.ending),
         ]
@@ -165,43 +170,58 @@ class Sequencer(wiring.Component):
             self.n_projections.eq(entry.n_projections),
         ]
 
-    def _load_states(self, m: Module) -> None:
-        """Read a row of the table and choose the state rows to visit."""
+    def _latch(self, m: Module) -> None:
+        """Make the fetched row the population in work and fetch the next one.
+
+        The row of the population to come is read while the present one is in work.
+        """
+        row = self.table_row
+        last = Signal()
+        m.d.comb += last.eq(self._fetch + 1 == self.n_populations)
+        m.d.sync += [
+            self._entry.eq(row),
+            self._end_row.eq(row.row_base + row.n_rows),
+            self.tail.eq(Cat(Const(i) < row.lanes_last for i in range(self.config.lanes))),
+            self._index.eq(self._fetch),
+            self._is_last.eq(last),
+            self._fetch.eq(Mux(last, 1, self._fetch + 1)),
+        ]
+
+    def _choose(self, m: Module, end: Value) -> None:
+        """Choose the state rows of the population in work that are to be visited."""
         entry, rows = self._entry, self.config.state_rows
+        inside = Cat((entry.row_base <= index) & (index < self._end_row) for index in range(rows))
+        everything = self._clearing | Mux(end, entry.always_clear, entry.always_visit)
+        probe = ~self._clearing & Mux(end, entry.probe_end, entry.probe_ticks)
+        todo = Signal(rows)
+        m.d.comb += [
+            todo.eq(inside & (self.active | everything.replicate(rows))),
+            self.restart_spikes.eq(1),
+        ]
+        m.d.sync += [self._todo.eq(todo), self._probes.eq(todo & probe.replicate(rows))]
+        m.next = "SWEEP"
+        with m.If(probe):
+            m.next = "PROBE"
+
+    def _load_states(self, m: Module) -> None:
+        """Read the table and choose the state rows to visit."""
+        entry = self._entry
         with m.State("LOAD"), m.If(self.run):
             m.next = "LATCH"
         with m.State("LATCH"):
-            row = self.table_row
-            m.d.sync += [
-                entry.eq(row),
-                self._end_row.eq(row.row_base + row.n_rows),
-                self._any_visit.eq(self._any_visit | row.always_visit),
-                self._any_clear.eq(self._any_clear | row.always_clear),
-                self.tail.eq(
-                    Cat(Const(lane) < row.lanes_last for lane in range(self.config.lanes))
-                ),
-            ]
-            m.next = "RANGE"
-        with m.State("RANGE"):
-            inside = Cat(
-                (entry.row_base <= index) & (index < self._end_row) for index in range(rows)
-            )
-            everything = self._clearing | Mux(self.ending, entry.always_clear, entry.always_visit)
-            todo = inside & (self.active | everything.replicate(rows))
-            probe = ~self._clearing & Mux(self.ending, entry.probe_end, entry.probe_ticks)
-            m.d.sync += [
-                self._todo.eq(todo),
-                self._probes.eq(todo & probe.replicate(rows)),
-            ]
-            m.d.comb += self.restart_spikes.eq(1)
+            self._latch(m)
+            m.next = "CHOOSE"
+        with m.State("CHOOSE"):
             with m.If(self._index == 0):
-                m.d.sync += [self.n_inputs.eq(entry.n_neurons), self._index.eq(1)]
+                m.d.sync += self.n_inputs.eq(entry.n_neurons)
                 m.d.comb += self.restart_input.eq(1)
-                m.next = "LOAD"
-            with m.Elif(probe):
-                m.next = "PROBE"
+                m.next = "LATCH"
             with m.Else():
-                m.next = "SWEEP"
+                self._choose(m, self.ending)
+                m.d.sync += [
+                    self._any_visit.eq(self._any_visit | entry.always_visit),
+                    self._any_clear.eq(self._any_clear | entry.always_clear),
+                ]
 
     def _row(self, m: Module, rows: Signal, row: Signal, kind: OpKind) -> None:
         """Offer an operation on ``row``, the lowest of ``rows``; drop it when it is taken."""
@@ -245,12 +265,12 @@ class Sequencer(wiring.Component):
             with m.If(~self._todo.any()):
                 m.next = "DRAIN"
         with m.State("DRAIN"):
-            with m.If(~self.sweeping & self._entry.opens_input & ~self._clearing):
+            with m.If(~self.unwritten & self._entry.opens_input & ~self._clearing):
                 m.d.sync += self.input_open.eq(1)
             with m.If(~self.sweeping & self.spikes_idle):
-                m.d.sync += self._index.eq(self._index + 1)
-                m.next = "LOAD"
-                with m.If(self._index + 1 == self.n_populations):
+                self._latch(m)
+                m.next = "CHOOSE"
+                with m.If(self._is_last):
                     m.next = "EMIT"
                     with m.If(self._clearing):
                         m.d.sync += [
@@ -272,7 +292,6 @@ class Sequencer(wiring.Component):
                 self.end_taken.eq(self.token.valid & end),
             ]
             m.d.sync += [
-                self._index.eq(1),
                 self._payload.eq(item.payload),
                 self._last.eq(item.last),
                 self.ending.eq(end),
@@ -281,7 +300,7 @@ class Sequencer(wiring.Component):
                 m.next = "EMIT"
                 with m.If(visit):
                     m.d.sync += self.input_open.eq(0)
-                    m.next = "LOAD"
+                    self._choose(m, end)
         with m.State("EMIT"):
             low = Mux(
                 self.ending,
