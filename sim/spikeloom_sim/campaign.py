@@ -177,7 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--networks", type=int, default=1000, help="how many (1000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the campaign (1)")
     parser.add_argument("--first", type=int, default=0, help="number of the first network (0)")
-    parser.add_argument("--engine", default="cxxrtl", help="pysim, cxxrtl or verilator (cxxrtl)")
+    parser.add_argument(
+        "--engine", default="verilator", help="pysim, cxxrtl or verilator (verilator)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
     args = parser.parse_args(argv)
     print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")

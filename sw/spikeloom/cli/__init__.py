@@ -14,10 +14,13 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..spec.errors import SpikeLoomError
+from . import bench, demo, doctor, emit, encode, inspect, run, train, verify
 from . import compile as compile_command
-from . import demo, doctor, emit, inspect, run, train, verify
 
-COMMANDS = (train, compile_command, run, verify, emit, inspect, demo, doctor)
+COMMANDS = (
+    *(demo, train, compile_command, encode, run, verify),
+    *(inspect, emit, bench, doctor),
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,148 @@
+"""Throughput of the gateware, from its own counters.
+
+The network is 784-128-10 with fixed random weights, its hidden neurons firing at about
+5 % when 15 % of the inputs do.  Beside each figure stands its bound: the row operations
+that the given spikes need when every operation carries as many spikes of either parity as
+there are (two per cycle at best), with nothing lost to sweeps or waiting.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikeloom.artefact import Artefact, write_artefact
+from spikeloom.board.driver import Board
+from spikeloom.board.result import RunResult
+from spikeloom.compile import compile_network
+from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.errors import DeviceError
+from spikeloom.spec.manifest import InputFacts
+from spikeloom.spec.network import InputPopulation, Network, Population, Projection
+
+from .golden import Trace
+from .run import golden_trace
+from .transports import open_transport
+
+TICKS = 100
+SAMPLES = 4
+DENSITIES = (0.0, 0.01, 0.05, 0.15, 0.5, 1.0)
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure and the bound it can at best reach."""
+
+    name: str
+    measured: float
+    bound: float
+    unit: str
+
+
+def bench_network(seed: int = SEED) -> Network:
+    """Return the network of the benchmark."""
+    rng = np.random.default_rng(seed)
+
+    def weights(n_destination: int, n_source: int, spread: float) -> NDArray[np.int8]:
+        drawn = np.round(rng.normal(0, spread, (n_destination, n_source)))
+        return np.clip(drawn, -127, 127).astype(np.int8)
+
+    decay = np.asarray(29491, np.int32)
+    return Network(
+        (InputPopulation("input", (784,)),),
+        (
+            Population("hidden", (128,), np.asarray(600, np.int32), decay),
+            Population("output", (10,), np.asarray(300, np.int32), decay),
+        ),
+        (
+            Projection("input", "hidden", weights(128, 784, 20.0)),
+            Projection("hidden", "output", weights(10, 128, 40.0)),
+        ),
+        ("output",),
+    )
+
+
+def _pairs(spikes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the operations per row that spikes of shape (..., n) need: the larger parity."""
+    even = spikes[..., 0::2].sum(axis=-1, dtype=np.int64)
+    odd = spikes[..., 1::2].sum(axis=-1, dtype=np.int64)
+    return np.maximum(even, odd)
+
+
+def bound_cycles(artefact: Artefact, inputs: NDArray[np.uint8], trace: Trace) -> int:
+    """Return the row operations that the spikes of a run need."""
+    placed = {p.name: p for p in artefact.build.populations}
+    network = artefact.network()
+    spikes = {network.inputs[0].name: inputs, **trace.spikes}
+    return sum(
+        int(_pairs(spikes[p.source]).sum()) * placed[p.destination].n_rows
+        for p in network.projections
+    )
+
+
+def bench_rtl(config: BuildConfig, engine: str, seed: int = SEED) -> list[Figure]:
+    """Return the figures of one build.
+
+    Raises :class:`DeviceError` if any output differs from the golden model: a wrong answer
+    has no speed.
+    """
+    network = bench_network(seed)
+    compiled = compile_network(network, config)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="spikeloom-bench-") as folder:
+        artefact = write_artefact(
+            Path(folder) / "artefact",
+            network,
+            InputFacts((784,), TICKS),
+            build=compiled.build,
+            images=compiled.images,
+        )
+        with Board(open_transport(engine, artefact)) as board:
+            board.load(artefact)
+            for density in DENSITIES:
+                rng = np.random.default_rng([seed, int(1000 * density)])
+                inputs = (rng.random((SAMPLES, TICKS, 784)) < density).astype(np.uint8)
+                expected = golden_trace(artefact, inputs)
+                result = board.run(inputs)
+                _check(expected, result)
+                figures += _figures(artefact, density, inputs, expected, result)
+    return figures
+
+
+def _check(expected: Trace, result: RunResult) -> None:
+    same = np.array_equal(expected.spikes["output"], result.spikes)
+    if not same or not np.array_equal(expected.sops, result.sops):
+        raise DeviceError("the core's output differs from the golden model; run spikeloom verify")
+
+
+def _figures(
+    artefact: Artefact,
+    density: float,
+    inputs: NDArray[np.uint8],
+    expected: Trace,
+    result: RunResult,
+) -> list[Figure]:
+    cycles, sops = int(result.cycles.sum()), int(result.sops.sum())
+    ticks = SAMPLES * TICKS
+    bound = bound_cycles(artefact, inputs, expected)
+    name = f"{100 * density:g} % input"
+    figures = [Figure(f"cycles per tick, {name}", cycles / ticks, bound / ticks, "cycles")]
+    if sops:
+        lanes = artefact.build.config.lanes
+        rate = float(expected.spikes["hidden"].mean())
+        figures += [
+            Figure(f"SOP per lane and cycle, {name}", sops / cycles / lanes, 2.0, "SOP"),
+            Figure(f"hidden firing rate, {name}", rate, 1.0, "spikes per tick"),
+        ]
+    return figures
+
+
+def to_rows(figures: list[Figure]) -> list[dict[str, Any]]:
+    """Return the figures as JSON-ready rows."""
+    return [asdict(figure) for figure in figures]

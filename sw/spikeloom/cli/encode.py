@@ -1,0 +1,40 @@
+"""``spikeloom encode``: a data set's test samples as input for an artefact."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..spec.errors import UsageError
+from . import files
+
+NAME = "encode"
+HELP = "encode a data set's test samples as an artefact wants them, into an npz for run and verify"
+EXAMPLE = "spikeloom encode net --dataset mnist --data-dir DIR --output in.npz"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("artefact", help="folder of the artefact; its encoder is used")
+    parser.add_argument("--dataset", required=True, help="digits, mnist or fashion_mnist")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the idx files")
+    parser.add_argument("--samples", type=int, metavar="N", help="only the first N samples")
+    parser.add_argument(
+        "--output", required=True, metavar="IN.npz", help="npz to write: input and label"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Encode and write the file."""
+    from ..artefact import read_artefact
+    from ..train.datasets import load_dataset
+    from ..train.encoders import encode
+
+    if args.samples is not None and args.samples < 1:
+        raise UsageError(f"--samples must be at least 1, not {args.samples}")
+    artefact = read_artefact(args.artefact)
+    dataset = load_dataset(args.dataset, args.data_dir)
+    chosen = slice(0, args.samples)
+    inputs = encode(artefact.input, dataset.test_values[chosen])
+    files.write_npz(args.output, {"input": inputs, "label": dataset.test_labels[chosen]})
+    print(f"{len(inputs)} samples of {args.dataset} in {args.output}")
+    return 0
