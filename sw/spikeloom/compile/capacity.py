@@ -8,9 +8,11 @@ from typing import Any
 from ..spec.config import PRESETS, BuildConfig
 from ..spec.errors import CapacityError
 from ..spec.network import Network
+from ..spec.tables import POPULATIONS
 from .placement import state_rows, weight_rows
 
 MAX_STRIDE = (1 << 16) - 1
+MAX_NEURONS = (1 << POPULATIONS.field("n_neurons").bits) - 1
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ def check_supported(network: Network) -> None:
     reasons = []
     if len(network.inputs) != 1:
         reasons.append(f"one input population is possible, not {len(network.inputs)}")
+    for source in network.inputs:
+        if source.n_neurons > MAX_NEURONS:
+            reasons.append(
+                f"{source.name} must have at most {MAX_NEURONS} neurons, not {source.n_neurons}"
+            )
     for population in network.populations:
         for name, value in population.tensors().items():
             if value.size > 1 and value.min() != value.max():

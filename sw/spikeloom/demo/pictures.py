@@ -36,7 +36,7 @@ def draw_raster(
         axis.scatter(ticks, neurons, s=10, marker="|", color="black")
         axis.set_ylim(-0.5, panel.shape[1] - 0.5)
         axis.set_ylabel(f"{name}\nneuron")
-    axes[0].set_title(f"test sample 0, label {label}: every spike as the hardware sent it")
+    axes[0].set_title(f"test sample 0, label {label}: every spike")
     axes[-1].set_xlabel("tick")
     axes[-1].set_xlim(-0.5, len(inputs) - 0.5)
     _save(figure, path)
