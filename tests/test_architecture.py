@@ -27,7 +27,7 @@ class Rule:
 
 SPEC = "spikeloom.spec"
 BOARD = ("spikeloom.board", SPEC, "spikeloom.artefact", "spikeloom.__version__", "numpy")
-ENGINE = ("spikeloom_sim", "spikeloom.compile", *BOARD)
+ENGINE = ("spikeloom_sim", "spikeloom.compile", "spikeloom.files", "spikeloom.report", *BOARD)
 REFERENCE = (SPEC, "numpy", "spikeloom_sim.golden", "spikeloom_sim.matrix", "spikeloom_sim.compare")
 EVERYTHING = ("spikeloom", "spikeloom_sim", "spikeloom_hw", *HEAVY, "rich", "scipy")
 

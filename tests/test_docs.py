@@ -127,7 +127,7 @@ def test_the_network_of_the_how_to_runs_as_the_tutorial_says(tmp_path, monkeypat
         exec(block, scope)
     tutorial = blocks(DOCS / "tutorial.md", "python")
     assert len(tutorial) == 2
-    exec(tutorial[0].replace("path/to/artefact", "coincidence"), scope)
+    exec(tutorial[0].replace("demo-out/artefact", "coincidence"), scope)
     assert capsys.readouterr().out == "both 1 subtract\n"
     assert scope["network"].population("both").n_neurons == 1
     exec(tutorial[1].replace("[0, 3, 5]", "[0, 3]"), scope)

@@ -83,8 +83,8 @@ def empty_trace(network: Network, n_samples: int, n_ticks: int) -> Trace:
 def check_inputs(network: Network, inputs: Inputs) -> dict[str, Int64]:
     """Return the input of every input population, int64 of shape (samples, ticks, n).
 
-    ``inputs`` is an integer or bool array of shape (samples, ticks, n) or (samples, ticks,
-    *population shape) whose values, 0 to ``max_magnitude``, are numbers of unit events;
+    ``inputs`` is an integer or bool array of shape ``(samples, ticks, n)`` or
+    ``(samples, ticks, *population shape)`` whose values, 0 to ``max_magnitude``, are numbers of unit events;
     for a network of several input populations, a mapping from their names to such arrays.
     Raises :class:`DataError` naming the index, what was found and what was expected.
     """

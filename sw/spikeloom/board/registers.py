@@ -34,7 +34,7 @@ class Registers:
         self._port.write32(regmap.BY_NAME[name].offset, value)
 
     def read_pair(self, name: str) -> int:
-        """Return the 64-bit value of ``name``_LO and ``name``_HI, the low word first."""
+        """Return the 64-bit value of ``{name}_LO`` and ``{name}_HI``, the low word first."""
         low = self.read(f"{name}_LO")
         return self.read(f"{name}_HI") << 32 | low
 
