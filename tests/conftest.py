@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,3 +47,19 @@ def small_network() -> Network:
 def small_input() -> InputFacts:
     """The input facts that belong to ``small_network``."""
     return InputFacts(shape=(6,), ticks=4, encoder={"kind": "none"})
+
+
+@pytest.fixture(scope="session")
+def engine_cache_folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A cache of compiled cores that only the tests use; pytest keeps it from run to run."""
+    cache = getattr(request.config, "cache", None)
+    return cache.mkdir("spikeloom") if cache is not None else tmp_path_factory.mktemp("cores")
+
+
+@pytest.fixture
+def engine_cache(engine_cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the engines of this test, and of its processes, use the tests' own cache."""
+    monkeypatch.setenv("SPIKELOOM_CACHE", str(engine_cache_folder))
+    return engine_cache_folder

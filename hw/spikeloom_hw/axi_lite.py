@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,7 +82,9 @@ class AxiLiteSlave(wiring.Component):
             ]
         read_address = Signal(self.address_bits)
         wait = Signal(range(self.READ_CYCLES + 1))
-        m.d.comb += self.address[2:].eq(write_address[2:])
+        # Every bit is driven in one place: a constant part would be an always block without an
+        # event, which leaves X in four-state simulators.
+        m.d.comb += self.address.eq(Cat(Const(0, 2), write_address[2:]))
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(have_address & have_data):
@@ -106,7 +108,7 @@ class AxiLiteSlave(wiring.Component):
                 m.d.sync += [read_address.eq(axi.araddr), wait.eq(self.READ_CYCLES)]
                 m.next = "WAIT"
             with m.State("WAIT"):
-                m.d.comb += self.address[2:].eq(read_address[2:])
+                m.d.comb += self.address.eq(Cat(Const(0, 2), read_address[2:]))
                 m.d.sync += wait.eq(wait - 1)
                 with m.If(wait == 0):
                     m.d.comb += self.read_done.eq(1)

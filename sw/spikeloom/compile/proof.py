@@ -66,6 +66,9 @@ def _after_tick(population: Population, low: Wide, high: Wide) -> tuple[Wide, Wi
     ends = [np.clip(v, population.floor, numfmt.POTENTIAL_MAX) for v in ends]
     if not after:
         ends = [_truncate(v, decay) for v in ends]
+    if fires and population.refractory:  # held there, whatever the decay
+        held = max(population.reset_value, population.floor)
+        ends.append(np.where(high >= threshold, held, ends[0]))
     return np.minimum.reduce(ends), np.maximum.reduce(ends)
 
 
