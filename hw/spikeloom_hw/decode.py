@@ -28,7 +28,8 @@ class Decoder(wiring.Component):
     Two spikes of one beat leave as one item if one neuron is even and the other odd,
     else one after the other.  Words of unknown kind, and spikes whose population is not
     0 or whose neuron is not below ``n_neurons``, are dropped: NULL words silently, the
-    others with a pulse on ``bad_kind`` or ``bad_address`` per word.
+    others with a pulse on ``bad_kind`` or ``bad_address`` per word.  TLAST belongs to the last END
+    of its beat.
 
     Members
     -------
@@ -135,7 +136,7 @@ class Decoder(wiring.Component):
             pair.even.eq(first.payload[half]),
             pair.odd.eq(first.payload[half]),
             item.payload.eq(first.payload),
-            item.last.eq(held_last & first.end),
+            item.last.eq(held_last & first.end & ~(pending[0] & high.end)),
         ]
         with m.If(both & odd_first):
             m.d.comb += pair.even.eq(high.payload[half])

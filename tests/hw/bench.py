@@ -1,0 +1,117 @@
+"""What the tests of the gateware share: a bounded simulation, stream drivers and checkers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+from amaranth.hdl import Elaboratable
+from amaranth.sim import Simulator
+
+from spikeloom.spec.config import BuildConfig
+
+CONFIG = BuildConfig("unit", lanes=4, state_rows=8, weight_rows=64, populations=4, projections=4)
+PERIOD = 1e-8
+
+STALLS = (0.0, 0.5, 0.9)
+"""Probabilities of a stalled cycle that stream tests run with."""
+
+Bench = Callable[[Any], Awaitable[None]]
+
+
+def simulate(dut: Elaboratable, *benches: Bench, cycles: int = 5000) -> None:
+    """Run every bench to its end; fail if that takes more than ``cycles`` clock cycles."""
+    simulator = Simulator(dut)
+    simulator.add_clock(PERIOD)
+    ended = [False] * len(benches)
+
+    def watched(index: int, bench: Bench) -> Bench:
+        async def run(ctx: Any) -> None:
+            await bench(ctx)
+            ended[index] = True
+
+        return run
+
+    for index, bench in enumerate(benches):
+        simulator.add_testbench(watched(index, bench))
+    for _ in range(2 * cycles):
+        if all(ended):
+            return
+        simulator.advance()
+    names = [b.__name__ for b, done in zip(benches, ended, strict=True) if not done]
+    pytest.fail(f"{', '.join(names)} must end within {cycles} cycles")
+
+
+def stalled(rng: random.Random, stall: float) -> bool:
+    """Return whether this cycle is stalled."""
+    return stall > 0 and rng.random() < stall
+
+
+async def send(
+    ctx: Any,
+    port: Any,
+    payloads: Iterable[Any],
+    rng: random.Random | None = None,
+    stall: float = 0.0,
+    watch: Sequence[Any] = (),
+) -> list[tuple[Any, ...]]:
+    """Offer ``payloads`` one after the other; a stalled cycle keeps ``valid`` low.
+
+    Returns what the signals of ``watch`` held in the cycle in which each was taken.
+    """
+    seen = []
+    for payload in payloads:
+        while rng is not None and stalled(rng, stall):
+            ctx.set(port.valid, 0)
+            await ctx.tick()
+        ctx.set(port.valid, 1)
+        ctx.set(port.payload, payload)
+        ready = 0
+        while not ready:
+            _, _, ready, *values = await ctx.tick().sample(port.ready, *watch)
+        seen.append(tuple(values))
+    ctx.set(port.valid, 0)
+    return seen
+
+
+async def receive(
+    ctx: Any,
+    port: Any,
+    n: int,
+    rng: random.Random | None = None,
+    stall: float = 0.0,
+) -> list[tuple[int, Any]]:
+    """Take ``n`` payloads; return each with its cycle, the first cycle of the bench being 0.
+
+    Fails if ``valid`` is withdrawn or the payload changes while it waits for ``ready``.
+    """
+    taken: list[tuple[int, Any]] = []
+    waiting = None
+    cycle = 0
+    while len(taken) < n:
+        ready = rng is None or not stalled(rng, stall)
+        ctx.set(port.ready, ready)
+        _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
+        raw = as_int(payload)
+        assert waiting is None or (valid, raw) == (1, waiting), f"withdrawn in cycle {cycle}"
+        waiting = raw if valid and not ready else None
+        if valid and ready:
+            taken.append((cycle, payload))
+        cycle += 1
+    ctx.set(port.ready, 0)
+    return taken
+
+
+def as_int(value: Any) -> int:
+    """Return a sampled value as the integer of its bits."""
+    return int(value) if isinstance(value, int) else int(value.as_bits())
+
+
+def edge_biased(rng: random.Random, low: int, high: int, edges: Sequence[int] = ()) -> int:
+    """Return an integer from ``low`` to ``high``, often at an edge."""
+    if rng.random() < 0.5:
+        near = [low, low + 1, high - 1, high, -1, 0, 1, *edges]
+        return rng.choice([v for v in near if low <= v <= high])
+    return rng.randint(low, high)

@@ -1,0 +1,45 @@
+import re
+
+from hw.bench import CONFIG
+from spikeloom.spec.memmap import address_bits
+from spikeloom_hw.emit import emit_rtlil, emit_verilog
+
+PORTS = {
+    "aclk": ("input", 1), "aresetn": ("input", 1),
+    "s_axi_awaddr": ("input", None), "s_axi_awprot": ("input", 3), "s_axi_awvalid": ("input", 1),
+    "s_axi_awready": ("output", 1), "s_axi_wdata": ("input", 32), "s_axi_wstrb": ("input", 4),
+    "s_axi_wvalid": ("input", 1), "s_axi_wready": ("output", 1), "s_axi_bresp": ("output", 2),
+    "s_axi_bvalid": ("output", 1), "s_axi_bready": ("input", 1), "s_axi_araddr": ("input", None),
+    "s_axi_arprot": ("input", 3), "s_axi_arvalid": ("input", 1), "s_axi_arready": ("output", 1),
+    "s_axi_rdata": ("output", 32), "s_axi_rresp": ("output", 2), "s_axi_rvalid": ("output", 1),
+    "s_axi_rready": ("input", 1),
+    "s_axis_tdata": ("input", 64), "s_axis_tkeep": ("input", 8), "s_axis_tlast": ("input", 1),
+    "s_axis_tvalid": ("input", 1), "s_axis_tready": ("output", 1),
+    "m_axis_tdata": ("output", 64), "m_axis_tkeep": ("output", 8), "m_axis_tlast": ("output", 1),
+    "m_axis_tvalid": ("output", 1), "m_axis_tready": ("input", 1),
+}  # fmt: skip
+
+
+def test_the_ports_of_the_top_module():
+    text = emit_verilog(CONFIG)
+    body = re.search(r"^module spikeloom_core\(.*?^endmodule", text, re.M | re.S)[0]
+    found = {}
+    for direction, high, name in re.findall(
+        r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", body, re.M
+    ):
+        found[name] = (direction, int(high) + 1 if high else 1)
+    bits = address_bits(CONFIG)
+    assert found == {name: (way, width or bits) for name, (way, width) in PORTS.items()}
+
+
+def test_no_module_but_the_top_has_its_plain_name():
+    names = re.findall(r"^module (\S+?)\(", emit_verilog(CONFIG), re.M)
+    assert len(names) == len(set(names))
+    assert [name for name in names if "." not in name] == ["spikeloom_core"]
+
+
+def test_rtlil_is_the_same_every_time():
+    text = emit_rtlil(CONFIG)
+    assert text == emit_rtlil(CONFIG)
+    assert "spikeloom_core" in text
+    assert "/" not in "".join(re.findall(r"attribute \\src .*", text))

@@ -1,0 +1,372 @@
+import random
+from dataclasses import dataclass
+
+import pytest
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
+
+from hw.bench import CONFIG, simulate
+from spikeloom_hw.issue import WRITE_STAGE, Issue
+from spikeloom_hw.lane import Lane
+from spikeloom_hw.layouts import OpKind
+
+ADD_STAGE = 4
+SLOT = WRITE_STAGE - ADD_STAGE
+"""An ADD this many cycles behind a SWEEP would write in the same cycle."""
+
+
+@dataclass(frozen=True)
+class Op:
+    kind: OpKind
+    row: int
+    even: int | None = None
+    odd: int | None = None
+    lanes: int = 4
+    last: int = 0
+
+    def payload(self):
+        return {
+            "kind": self.kind,
+            "row": self.row,
+            "even_valid": self.even is not None,
+            "odd_valid": self.odd is not None,
+            "even": self.even or 0,
+            "odd": self.odd or 0,
+            "lanes": self.lanes,
+            "last_row": self.last,
+        }
+
+
+class IssueBench:
+    """Offers operations cycle by cycle and keeps what was taken and what came out."""
+
+    OUTPUTS = (
+        "even_address", "even_valid", "odd_address", "odd_valid", "last_row5", "sweep6", "row6",
+        "sweep11", "row11", "add_taken", "add_row", "sweep_taken", "sweep_row", "input_sops",
+        "spike_sops", "sweeping", "busy",
+    )  # fmt: skip
+    CONTROL = (
+        "row2", "bias2", "forward3", "forward_older3", "write4", "row4", "valid4", "end5",
+        "write10", "row10",
+    )  # fmt: skip
+
+    def __init__(self):
+        self.dut = Issue(CONFIG)
+        self.taken = {}
+        self.source = {}
+        self.seen = []
+
+    async def cycle(self, ctx, sweep=None, spikes=None, inputs=None, **drive):
+        """Offer up to one operation per port; return the names of the ports that were ready."""
+        dut = self.dut
+        offers = {"sweep": sweep, "spikes": spikes, "inputs": inputs}
+        for name, op in offers.items():
+            ctx.set(getattr(dut, name).valid, op is not None)
+            if op is not None:
+                ctx.set(getattr(dut, name).payload, op.payload())
+        for name, value in {"input_open": 1, "hold": 0, **drive}.items():
+            ctx.set(getattr(dut, name), value)
+        names = [f"{name}.ready" for name in offers] + list(self.OUTPUTS) + list(self.CONTROL)
+        signals = [getattr(dut, name).ready for name in offers]
+        signals += [getattr(dut, name) for name in self.OUTPUTS]
+        signals += [getattr(dut.control, name) for name in self.CONTROL]
+        _, _, *values = await ctx.tick().sample(*signals)
+        seen = {name: int(v) for name, v in zip(names, values, strict=True)}
+        ready = [name for name in offers if seen[f"{name}.ready"]]
+        now = len(self.seen)
+        taken = [name for name in ready if offers[name] is not None]
+        assert len(taken) <= 1, f"two operations taken in cycle {now}"
+        if taken:
+            # what is taken in this cycle is in stage 0 in the next
+            self.taken[now + 1] = offers[taken[0]]
+            self.source[now + 1] = taken[0]
+        self.seen.append({**seen, **drive})
+        return ready
+
+    def check(self):
+        """Compare every output of every cycle with what the operations taken so far say."""
+        for cycle, seen in enumerate(self.seen):
+            for name, value in self._expected(cycle).items():
+                assert seen[name] == value, f"{name} in cycle {cycle}"
+
+    def _expected(self, cycle):
+        def at(stage):
+            return self.taken.get(cycle - stage)
+
+        def is_kind(stage, kind):
+            return int(at(stage) is not None and at(stage).kind == kind)
+
+        def same_row(stage, other):
+            return int(bool(at(stage) and at(other) and at(stage).row == at(other).row))
+
+        out = {
+            "even_valid": int(is_kind(0, OpKind.ADD) and at(0).even is not None),
+            "odd_valid": int(is_kind(0, OpKind.ADD) and at(0).odd is not None),
+            "forward3": same_row(3, 4),
+            "forward_older3": same_row(3, 5),
+            "write4": is_kind(4, OpKind.ADD),
+            "valid4": int(at(4) is not None),
+            "write10": is_kind(10, OpKind.SWEEP),
+            "sweep6": is_kind(6, OpKind.SWEEP),
+            "sweep11": is_kind(11, OpKind.SWEEP),
+        }
+        for side in ("even", "odd"):
+            if out[f"{side}_valid"]:
+                out[f"{side}_address"] = getattr(at(0), side)
+        for name, stage in (("row2", 2), ("row4", 4)):
+            if at(stage):
+                out[name] = at(stage).row
+        for name, stage in (("row6", 6), ("row10", 10), ("row11", 11)):
+            if is_kind(stage, OpKind.SWEEP):
+                out[name] = at(stage).row
+        if is_kind(5, OpKind.SWEEP):
+            out["last_row5"] = at(5).last
+        next_op = self.taken.get(cycle + 1)
+        out["add_taken"] = int(next_op is not None and next_op.kind == OpKind.ADD)
+        out["sweep_taken"] = int(next_op is not None and next_op.kind == OpKind.SWEEP)
+        if out["add_taken"]:
+            out["add_row"] = next_op.row
+        if out["sweep_taken"]:
+            out["sweep_row"] = next_op.row
+        for port, counter in (("inputs", "input_sops"), ("spikes", "spike_sops")):
+            op = at(1) if self.source.get(cycle - 1) == port else None
+            events = 0 if op is None else (op.even is not None) + (op.odd is not None)
+            out[counter] = 0 if op is None else op.lanes * events
+        # SWEEPs count from stage 0 to the end of their write-back at least
+        if any(is_kind(stage, OpKind.SWEEP) for stage in range(WRITE_STAGE + 2)):
+            out["sweeping"] = 1
+        if any(at(stage) for stage in range(WRITE_STAGE + 2)):
+            out["busy"] = 1
+        return out
+
+
+def add(row, even=1, odd=2, lanes=4):
+    return Op(OpKind.ADD, row, even, odd, lanes)
+
+
+SWEEP = Op(OpKind.SWEEP, 1)
+PEEK = Op(OpKind.PEEK, 1)
+
+
+@pytest.mark.parametrize(
+    ("offered", "ready"),
+    [
+        ({"inputs": add(1)}, "inputs"),
+        ({"spikes": add(1)}, "spikes"),
+        ({"sweep": SWEEP}, "sweep"),
+        ({"inputs": add(1), "spikes": add(2)}, "spikes"),
+        ({"inputs": add(1), "sweep": SWEEP}, "sweep"),
+        ({"spikes": add(1), "sweep": SWEEP}, "sweep"),
+        ({"inputs": add(1), "spikes": add(2), "sweep": PEEK}, "sweep"),
+        ({"inputs": add(1), "input_open": 0}, None),
+        ({"inputs": add(1), "spikes": add(2), "input_open": 0}, "spikes"),
+        ({"inputs": add(1), "hold": 1}, None),
+        ({"spikes": add(1), "hold": 1}, None),
+        ({"spikes": add(1), "sweep": PEEK, "hold": 1}, "sweep"),
+    ],
+)
+def test_who_is_taken(offered, ready):
+    bench = IssueBench()
+
+    async def run(ctx):
+        await bench.cycle(ctx, **offered)
+        await bench.cycle(ctx, input_open=0)
+        assert bench.source.get(1) == ready
+
+    simulate(bench.dut, run, cycles=10)
+
+
+@pytest.mark.parametrize("port", ["spikes", "inputs"])
+def test_the_slot_of_a_write_back_is_blocked_for_one_cycle(port):
+    bench = IssueBench()
+
+    async def run(ctx):
+        await bench.cycle(ctx, sweep=SWEEP)
+        for _ in range(20):
+            await bench.cycle(ctx, **{port: add(2)})
+        cycles = range(1, 21)
+        blocked = [c for c in cycles if not bench.seen[c][f"{port}.ready"]]
+        assert blocked == [SLOT]
+        bench.check()
+
+    simulate(bench.dut, run, cycles=50)
+
+
+def test_a_peek_and_an_add_block_nothing():
+    for first in (PEEK, None):
+        bench = IssueBench()
+
+        async def run(ctx, bench=bench, first=first):
+            await bench.cycle(ctx, sweep=first, spikes=None if first else add(3))
+            for _ in range(15):
+                await bench.cycle(ctx, inputs=add(2))
+            assert all(seen["inputs.ready"] for seen in bench.seen[1:])
+
+        simulate(bench.dut, run, cycles=50)
+
+
+def test_biased_goes_to_sweeps_and_peeks_only():
+    bench = IssueBench()
+    history = [SWEEP, PEEK, None, SWEEP]
+
+    async def run(ctx):
+        for op in history:
+            await bench.cycle(ctx, sweep=op, biased=1)
+        await bench.cycle(ctx, inputs=add(1), biased=1)
+        await bench.cycle(ctx, inputs=add(1), biased=1)
+        for _ in range(6):
+            await bench.cycle(ctx, biased=1)
+        for at, op in bench.taken.items():
+            assert bench.seen[at + 2]["bias2"] == (op.kind != OpKind.ADD)
+
+    simulate(bench.dut, run, cycles=50)
+
+
+def test_no_bias_while_ending():
+    bench = IssueBench()
+
+    async def run(ctx):
+        await bench.cycle(ctx, sweep=SWEEP, biased=0, ending=1)
+        for _ in range(8):
+            await bench.cycle(ctx, biased=0, ending=1)
+        assert not any(seen["bias2"] for seen in bench.seen)
+        assert bench.seen[6]["end5"]
+
+    simulate(bench.dut, run, cycles=50)
+
+
+def test_the_row_of_a_peek_stays_at_the_memory():
+    bench = IssueBench()
+
+    async def run(ctx):
+        await bench.cycle(ctx, sweep=Op(OpKind.PEEK, 5), biased=1)
+        for _ in range(20):
+            await bench.cycle(ctx, biased=1, hold=1)
+        # in stage 0 in cycle 1, in stage 2 from cycle 3 on
+        assert [(s["row2"], s["bias2"]) for s in bench.seen[3:]] == [(5, 1)] * 18
+
+    simulate(bench.dut, run, cycles=50)
+
+
+def test_the_host_reads_a_row_of_both_banks():
+    dut = Issue(CONFIG)
+
+    async def run(ctx):
+        for row in (0, 17, CONFIG.weight_rows - 1):
+            ctx.set(dut.host_read, 1)
+            ctx.set(dut.host_row, row)
+            await ctx.tick()
+            assert ctx.get(dut.even_address) == row
+            assert ctx.get(dut.odd_address) == row
+            assert not ctx.get(dut.even_valid)
+            assert not ctx.get(dut.odd_valid)
+
+    simulate(dut, run, cycles=20)
+
+
+def test_sweeping_and_busy_end_after_the_write_back():
+    bench = IssueBench()
+
+    async def run(ctx):
+        await bench.cycle(ctx, sweep=SWEEP)
+        for _ in range(30):
+            await bench.cycle(ctx)
+        bench.check()
+        assert not bench.seen[-1]["sweeping"]
+        assert not bench.seen[-1]["busy"]
+
+    simulate(bench.dut, run, cycles=60)
+
+
+class IssueAndLane(Elaboratable):
+    """The issue unit drives one lane; even weights are 5, odd ones 0."""
+
+    def __init__(self):
+        self.issue = Issue(CONFIG)
+        self.lane = Lane(CONFIG)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.issue, m.submodules.lane = issue, lane = self.issue, self.lane
+        valid = Signal(2)
+        m.d.sync += valid.eq(Cat(issue.even_valid, valid))
+        m.d.comb += [
+            lane.control.eq(issue.control),
+            lane.even.eq(Mux(valid[1], 5, 0)),
+            lane.exists5.eq(1),
+        ]
+        return m
+
+
+@pytest.mark.parametrize("later", range(1, 8))
+def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later):
+    dut = IssueAndLane()
+    issue = dut.issue
+    parameters = {"decay": 16384, "floor": -32768, "bias": 200, "threshold": 1000}
+
+    async def offer(ctx, port, op):
+        ctx.set(port.payload, op.payload())
+        ctx.set(port.valid, 1)
+        ready = 0
+        while not ready:
+            _, _, ready = await ctx.tick().sample(port.ready)
+        ctx.set(port.valid, 0)
+
+    async def run(ctx):
+        ctx.set(dut.lane.parameters, parameters)
+        ctx.set(issue.input_open, 1)
+        ctx.set(issue.biased, 1)
+        await offer(ctx, issue.sweep, SWEEP)
+        unwritten = 1
+        while unwritten:
+            _, _, unwritten = await ctx.tick().sample(issue.unwritten)
+        for _ in range(later - 1):
+            await ctx.tick()
+        await offer(ctx, issue.inputs, add(SWEEP.row, odd=None))
+        for _ in range(16):
+            await ctx.tick()
+        # half of the bias is left, and 5 is added
+        ctx.set(issue.biased, 0)
+        await offer(ctx, issue.sweep, Op(OpKind.PEEK, SWEEP.row))
+        for _ in range(8):
+            await ctx.tick()
+        assert ctx.get(dut.lane.value4) == 105
+
+    simulate(dut, run, cycles=80)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_operations(seed):
+    rng = random.Random(seed)
+    bench = IssueBench()
+
+    def random_add():
+        even, odd = (rng.randrange(CONFIG.weight_rows) for _ in "eo")
+        which = rng.choice([(even, None), (None, odd), (even, odd)])
+        return add(rng.randrange(3), *which, rng.randint(1, 4))
+
+    def random_sweep():
+        kind = rng.choice([OpKind.SWEEP, OpKind.SWEEP, OpKind.PEEK])
+        return Op(kind, rng.randrange(8), last=rng.randrange(2))
+
+    async def run(ctx):
+        offers = {"sweep": None, "spikes": None, "inputs": None}
+        for _ in range(300):
+            for name, op in offers.items():
+                if op is None and rng.random() < (0.2 if name == "sweep" else 0.6):
+                    offers[name] = random_sweep() if name == "sweep" else random_add()
+            drive = {"input_open": rng.random() < 0.8, "hold": rng.random() < 0.1}
+            ready = await bench.cycle(ctx, **offers, **drive)
+            if drive["hold"]:
+                assert ready == ["sweep"], f"seed {seed}"
+            if not drive["input_open"]:
+                assert "inputs" not in ready, f"seed {seed}"
+            for name in ready:
+                offers[name] = None
+        for cycle, seen in enumerate(bench.seen):
+            assert not (seen["write4"] and seen["write10"]), f"seed {seed}, cycle {cycle}"
+        bench.check()
+        kinds = {op.kind for op in bench.taken.values()}
+        assert kinds == set(OpKind)
+        assert {"spikes", "inputs"} <= set(bench.source.values())
+
+    simulate(bench.dut, run, cycles=400)
