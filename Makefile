@@ -10,7 +10,7 @@ VENV2 := .venv-numpy2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,train,hw,sim,pynq,docs,dev
+EXTRAS := host,train,hw,sim,synth,pynq,docs,dev
 ARGS ?=
 PYTEST_ARGS ?=
 

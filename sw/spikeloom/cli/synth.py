@@ -1,0 +1,54 @@
+"""``spikeloom synth``: resources and timing of a build."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..files import write_atomically
+from ..report import to_json
+from ..spec.errors import UsageError
+
+NAME = "synth"
+HELP = "resources and timing of a build, without an FPGA vendor's tools"
+EXAMPLE = "spikeloom synth --preset tiny --target xc7 --json tiny.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("--preset", default="pynq-z2", help="build to synthesise (pynq-z2)")
+    parser.add_argument(
+        "--target",
+        choices=("xc7", "ecp5"),
+        default="xc7",
+        help="xc7: cells and logic delays on an xc7z020; ecp5: routed on an LFE5U-85F (xc7)",
+    )
+    parser.add_argument("--no-route", action="store_true", help="ecp5: synthesis only")
+    parser.add_argument(
+        "--paths", type=int, default=10, metavar="N", help="xc7: paths to report (10)"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, default=3600, metavar="S", help="seconds per tool (3600)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the report as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Synthesise and print."""
+    from ..spec.config import preset
+    from ..synth import ecp5, xc7
+
+    if args.no_route and args.target != "ecp5":
+        raise UsageError("--no-route belongs to --target ecp5; xc7 is never routed")
+    if args.paths < 1:
+        raise UsageError(f"--paths must be at least 1, not {args.paths}")
+    if not args.time_limit > 0:
+        raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
+    config = preset(args.preset)
+    if args.target == "xc7":
+        report = xc7.synthesise(config, args.time_limit, args.paths)
+    else:
+        report = ecp5.synthesise(config, args.time_limit, route=not args.no_route)
+    print(report.text())
+    if args.json:
+        write_atomically(args.json, to_json(report.to_dict()).encode())
+    return 0
