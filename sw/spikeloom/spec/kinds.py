@@ -14,6 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -328,12 +329,18 @@ class Sparse(Kind):
         """See :meth:`Kind.fan_out_sizes`."""
         return np.diff(self.indptr).astype(np.int64)
 
+    @cached_property
+    def _by_destination(self) -> tuple[Int64, Int64, Int64, Int64]:
+        """Synapses in order of destination and their sources; destinations, where each starts."""
+        order = np.argsort(self.indices, kind="stable")
+        sources = np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))[order]
+        reached, starts = np.unique(self.indices[order], return_index=True)
+        return order, sources, reached.astype(np.int64), starts
+
     def sums(self, events: NDArray[Any], ends: Ends, weights: Weights) -> NDArray[Any]:
         """See :meth:`Kind.sums`."""
-        by_destination = np.argsort(self.indices, kind="stable")
-        reached, starts = np.unique(self.indices[by_destination], return_index=True)
-        sources = np.repeat(np.arange(ends.n_source), np.diff(self.indptr))[by_destination]
-        ordered = weights[by_destination]
+        order, sources, reached, starts = self._by_destination
+        ordered = weights[order]
         out = np.zeros((len(events), ends.n_destination), events.dtype)
         step = max(1, CHUNK_VALUES // len(sources))
         for at in range(0, len(events), step):
