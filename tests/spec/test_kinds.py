@@ -84,7 +84,7 @@ def test_large_batches_are_worked_in_parts(kind, monkeypatch, rng):
     weights = rng.integers(-9, 9, (1, 3, 3, 1) if isinstance(kind, Conv2d) else 3)
     events = rng.integers(0, 9, (7, 3))
     expected = kind.sums(events, ends, weights)
-    monkeypatch.setattr("spikeloom.spec.kinds.CHUNK_VALUES", 1)
+    monkeypatch.setattr("spikeloom.spec.sparse.CHUNK_VALUES", 1)
     monkeypatch.setattr("spikeloom.spec.windows.CHUNK_VALUES", 1)
     np.testing.assert_array_equal(kind.sums(events, ends, weights), expected)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .checks import IDENTIFIER, check_flag, check_identifier
 from .errors import NetworkError
-from .kinds import Dense, Ends, Kind, OneToOne, ProjectionKind, Sparse, Uniform
+from .kinds import Dense, Ends, Kind, OneToOne, ProjectionKind, Uniform
 from .population import (
     InputPopulation,
     IntArray,
@@ -24,6 +24,7 @@ from .population import (
     ResetOrder,
 )
 from .projection import Projection, kind_class
+from .sparse import Sparse
 from .windows import Conv2d, Pool
 
 __all__ = [

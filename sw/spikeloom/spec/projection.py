@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from . import numfmt
 from .checks import check_identifier, check_int
 from .errors import NetworkError
-from .kinds import Dense, Kind, OneToOne, ProjectionKind, Sparse, Uniform
+from .kinds import Dense, Kind, OneToOne, ProjectionKind, Uniform
+from .sparse import Sparse
 from .windows import Conv2d, Pool
 
 KINDS: dict[str, type[Kind]] = {
