@@ -37,14 +37,15 @@ class Trace:
     Attributes
     ----------
     spikes
-        Per population, uint8 of shape (S, T, n): 1 where a neuron fired.
+        Per population, uint8 of shape (S, T, n): 1 where a neuron fired, up to 127 with
+        ``multi_spike``.
     potentials
         Per population, int32 of shape (S, T, n): H, what a membrane probe shows.
     final
         Per population, int32 of shape (S, n): V after the last tick (``initial`` if T = 0).
     sops
-        int64 of shape (S,): synaptic operations, one per unit event and existing
-        destination neuron, zero weights included.
+        int64 of shape (S,): synaptic operations, one per event and existing synapse,
+        zero weights included; a graded event is one event.
     outputs
         Names of the output populations.
 
@@ -84,7 +85,9 @@ def check_inputs(network: Network, inputs: Inputs) -> dict[str, Int64]:
     """Return the input of every input population, int64 of shape (samples, ticks, n).
 
     ``inputs`` is an integer or bool array of shape ``(samples, ticks, n)`` or
-    ``(samples, ticks, *population shape)`` whose values, 0 to ``max_magnitude``, are numbers of unit events;
+    ``(samples, ticks, *population shape)`` whose values, 0 to ``max_magnitude``, are
+    numbers of unit events, or, where the population is signed, magnitudes from
+    ``-max_magnitude``;
     for a network of several input populations, a mapping from their names to such arrays.
     Raises :class:`DataError` naming the index, what was found and what was expected.
     """
@@ -117,12 +120,14 @@ def _check_input(population: InputPopulation, values: Integers) -> Int64:
     if array.ndim < 3 or array.shape[2:] not in allowed:
         shapes = " or ".join(str(("samples", "ticks", *s)) for s in sorted(allowed))
         raise DataError(f"{what} must have the shape {shapes}, not {array.shape}")
-    bad = (array < 0) | (array > population.max_magnitude)
+    least = population.min_magnitude
+    bad = (array < least) | (array > population.max_magnitude)
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
         raise DataError(
-            f"{what}[{', '.join(map(str, index))}] must be from 0 to {population.max_magnitude} "
-            f"events, not {array[index]}"
+            f"{what}[{', '.join(map(str, index))}] must be from {least} to "
+            f"{population.max_magnitude}{'' if population.signed else ' events'}, "
+            f"not {array[index]}"
         )
     return array.reshape(*array.shape[:2], population.n_neurons).astype(np.int64)
 
@@ -137,16 +142,12 @@ def truncate_decay(potential: Int64, decay: Int64) -> Int64:
 class GoldenModel:
     """The reference semantics of ``network``.
 
-    Takes the whole of :class:`~spikeloom.spec.network.Network`: several inputs, delays,
-    recurrence, shifts, per-neuron parameters and refractory periods.
+    Takes the whole of :class:`~spikeloom.spec.network.Network`.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._neurons = [
-            _Neurons(p, network.fan_in(p.name), {q.name: q.n_neurons for q in network.inputs})
-            for p in network.order()
-        ]
+        self._neurons = [_Neurons(network, p) for p in network.order()]
 
     def run(self, inputs: Inputs) -> Trace:
         """Run every sample from the initial state; see :func:`check_inputs` for ``inputs``.
@@ -171,46 +172,44 @@ class GoldenModel:
 class _Neurons:
     """The state of one population and its part of a tick."""
 
-    def __init__(
-        self, population: Population, fan_in: tuple[Projection, ...], inputs: Mapping[str, int]
-    ) -> None:
+    def __init__(self, network: Network, population: Population) -> None:
         self.name = population.name
         self.population = population
-        self.fan_in = fan_in
-        self.inputs = inputs
+        self.fan_in = [_Synapses(network, p) for p in network.fan_in(population.name)]
         self.threshold = population.per_neuron("threshold").astype(np.int64)
         self.decay = population.per_neuron("decay").astype(np.int64)
         self.bias = population.per_neuron("bias").astype(np.int64)
+        self.current_decay = (
+            None
+            if population.current_decay is None
+            else population.per_neuron("current_decay").astype(np.int64)
+        )
         self.held = self._clip(np.full(population.n_neurons, population.reset_value, np.int64))
         self.start()
 
     def start(self) -> None:
         """Return to the state at the start of a sample."""
         self.v = np.full(self.population.n_neurons, self.population.initial, np.int64)
+        self.c = np.zeros(self.population.n_neurons, np.int64)
         self.rest_ticks = np.zeros(self.population.n_neurons, np.int64)
 
     def tick(self, sample: int, tick: int, arrays: Mapping[str, Int64], trace: Trace) -> None:
         """Compute H, S and V of one tick and write H and S to ``trace``."""
         resting = self.rest_ticks > 0
 
-        # H = V + bias + sum over projections and events of (weight * magnitude) << shift
-        h = self.v + self.bias
-        for projection in self.fan_in:
-            if tick < projection.delay:
-                continue
-            at = (sample, tick - projection.delay)
-            source = projection.source
-            events = arrays[source][at] if source in self.inputs else trace.spikes[source][at]
-            for neuron in np.flatnonzero(events):
-                magnitude = int(events[neuron])
-                weights = projection.weights[:, neuron].astype(np.int64)
-                h += (weights * magnitude) << projection.shift
-                trace.sops[sample] += magnitude * self.population.n_neurons
-        h = np.where(resting, self.held, h)
-        self._check_accumulator(h, sample, tick)
+        # the input: sum over projections and events of (weight * magnitude) << shift
+        arriving = np.zeros(self.population.n_neurons, np.int64)
+        for synapses in self.fan_in:
+            trace.sops[sample] += synapses.deliver(sample, tick, arrays, trace, arriving)
 
-        # S = (H >= threshold) and not refractory; a population with reset `none` never fires
-        s = (h >= self.threshold) & ~resting & (self.population.reset is not Reset.NONE)
+        # H = V + input + bias, or C = trunc(C * current_decay / 2^15) + input, H = V + C + bias
+        if self.current_decay is not None:
+            arriving = self._add_to_current(arriving, sample, tick)
+        h = self.v + arriving + self.bias
+        h = np.where(resting, self.held, h)
+        self._check_accumulator("H", h, sample, tick)
+
+        s = np.where(resting, 0, self._spikes(h))
 
         # V = clip(reset(H, S)); V = trunc(V * decay / 2^15): which of the two comes first
         if self.population.reset_order is ResetOrder.BEFORE_DECAY:
@@ -226,10 +225,26 @@ class _Neurons:
         trace.potentials[self.name][sample, tick] = h
         trace.spikes[self.name][sample, tick] = s
 
-    def _reset(self, v: Int64, s: NDArray[np.bool_]) -> Int64:
+    def _add_to_current(self, arriving: Int64, sample: int, tick: int) -> Int64:
+        assert self.current_decay is not None
+        c = self.c + arriving
+        self._check_accumulator("C", c, sample, tick)
+        kept = np.clip(c, numfmt.POTENTIAL_MIN, numfmt.POTENTIAL_MAX)
+        self.c = truncate_decay(kept, self.current_decay)
+        return c
+
+    def _spikes(self, h: Int64) -> Int64:
+        # S = (H >= threshold); a population with reset `none` never fires
+        if self.population.reset is Reset.NONE:
+            return np.zeros_like(h)
+        if self.population.multi_spike:
+            return np.clip(h // self.threshold, 0, numfmt.MAGNITUDE_MAX)
+        return (h >= self.threshold).astype(np.int64)
+
+    def _reset(self, v: Int64, s: Int64) -> Int64:
         match self.population.reset:
             case Reset.SUBTRACT:
-                return np.where(s, v - self.threshold, v)
+                return v - self.threshold * s
             case Reset.ZERO:
                 return np.where(s, np.int64(0), v)
             case Reset.VALUE:
@@ -240,17 +255,50 @@ class _Neurons:
     def _clip(self, v: Int64) -> Int64:
         return np.clip(v, self.population.floor, numfmt.POTENTIAL_MAX)
 
-    def _check_accumulator(self, h: Int64, sample: int, tick: int) -> None:
-        bad = (h < numfmt.ACCUMULATOR_MIN) | (h > numfmt.ACCUMULATOR_MAX)
+    def _check_accumulator(self, what: str, values: Int64, sample: int, tick: int) -> None:
+        bad = (values < numfmt.ACCUMULATOR_MIN) | (values > numfmt.ACCUMULATOR_MAX)
         if bad.any():
             neuron = int(np.argmax(bad))
-            raise overflow_error(self.name, sample, tick, neuron, int(h[neuron]))
+            raise overflow_error(what, self.name, sample, tick, neuron, int(values[neuron]))
 
 
-def overflow_error(name: str, sample: int, tick: int, neuron: int, h: int) -> NetworkError:
-    """Return the error for a potential H that leaves the accumulator."""
+class _Synapses:
+    """A projection, one event at a time."""
+
+    def __init__(self, network: Network, projection: Projection) -> None:
+        self.projection = projection
+        self.ends = network.ends(projection)
+        self.graded = network.source(projection.source).graded
+
+    def deliver(
+        self,
+        sample: int,
+        tick: int,
+        arrays: Mapping[str, Int64],
+        trace: Trace,
+        arriving: Int64,
+    ) -> int:
+        """Add the events that arrive at ``tick``; return their synaptic operations."""
+        projection = self.projection
+        if tick < projection.delay:
+            return 0
+        sources = arrays if projection.source in arrays else trace.spikes
+        events = sources[projection.source][sample, tick - projection.delay]
+        sops = 0
+        for neuron in np.flatnonzero(events):
+            magnitude = int(events[neuron])
+            reached, weights = projection.kind.fan_out(int(neuron), self.ends, projection.weights)
+            arriving[reached] += (weights * magnitude) << projection.shift
+            sops += len(reached) * (1 if self.graded else magnitude)
+        return sops
+
+
+def overflow_error(
+    what: str, name: str, sample: int, tick: int, neuron: int, value: int
+) -> NetworkError:
+    """Return the error for a potential H or a current C that leaves the accumulator."""
     return NetworkError(
-        f"H of {name}[{neuron}] in sample {sample}, tick {tick} must be from "
+        f"{what} of {name}[{neuron}] in sample {sample}, tick {tick} must be from "
         f"{numfmt.ACCUMULATOR_MIN} to {numfmt.ACCUMULATOR_MAX} ({numfmt.ACCUMULATOR_BITS} bits), "
-        f"not {h}; use smaller weights, shifts or biases"
+        f"not {value}; use smaller weights, shifts or biases"
     )

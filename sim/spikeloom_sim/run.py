@@ -132,7 +132,7 @@ def _for_population(
 ) -> NDArray[Any]:
     """Check the inputs as the driver does and bring them to the population's axis order."""
     source = network.inputs[0]
-    array = check_inputs(inputs, artefact.input, source.max_magnitude)
+    array = check_inputs(inputs, artefact.input, source.max_magnitude, source.min_magnitude)
     if artefact.input.axes == "channels_first":
         array = np.moveaxis(array, 2, -1)
     return np.ascontiguousarray(array).reshape(*array.shape[:2], _size(source))

@@ -7,8 +7,7 @@ from spikeloom.spec.build import build_id
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.manifest import BuildFacts, InputFacts, PlacedPopulation
 from spikeloom.spec.memmap import memory_map
-from spikeloom.spec.network import Network
-from spikeloom.spec.population import InputPopulation, Population, Projection, Reset
+from spikeloom.spec.network import InputPopulation, Network, Population, Projection, Reset
 from spikeloom.spec.tables import POPULATIONS, PROJECTIONS, FireSelect, pack_row
 
 CONFIG = BuildConfig("test", lanes=4, state_rows=16, weight_rows=64, populations=4, projections=4)

@@ -234,8 +234,9 @@ def test_weights_that_are_no_integer_matrix_are_refused():
 
 
 def test_an_unknown_projection_kind_is_refused():
-    with refused("kind of projection i->p must be one of dense, not 'conv2d'"):
-        projection(kind="conv2d")
+    known = "dense, conv2d, pool, sparse, one_to_one, uniform"
+    with refused(f"kind of projection i->p must be one of {known}, not 'lstm'"):
+        projection(kind="lstm")
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,13 @@ def encode(
     return encode_checked(check_inputs(inputs, facts, max_magnitude), facts, first_sample)
 
 
-def check_inputs(inputs: ArrayLike, facts: InputFacts, max_magnitude: int = 1) -> NDArray[Any]:
+def check_inputs(
+    inputs: ArrayLike, facts: InputFacts, max_magnitude: int = 1, min_magnitude: int = 0
+) -> NDArray[Any]:
     """Return ``inputs`` as an array that :func:`encode_checked` takes.
 
+    Values are from ``min_magnitude``, which is 0 for all that a core takes, to
+    ``max_magnitude``.
     Raises :class:`DataError` naming the index, what was found and what was expected.
     """
     array = np.asarray(inputs)
@@ -79,11 +83,11 @@ def check_inputs(inputs: ArrayLike, facts: InputFacts, max_magnitude: int = 1) -
             raise DataError(
                 f"input must have from 1 to {aer.PAYLOAD_MASK} {name}s, not {array.shape[axis]}"
             )
-    if array.max() > max_magnitude or array.min() < 0:
-        bad = (array > max_magnitude) | (array < 0)
+    if array.max() > max_magnitude or array.min() < min_magnitude:
+        bad = (array > max_magnitude) | (array < min_magnitude)
         index = tuple(int(i) for i in np.unravel_index(int(bad.argmax()), array.shape))
         raise DataError(
-            f"input[{', '.join(map(str, index))}] must be from 0 to {max_magnitude}, "
+            f"input[{', '.join(map(str, index))}] must be from {min_magnitude} to {max_magnitude}, "
             f"not {array[index]}; merge or clip events, or declare a greater max_magnitude"
         )
     return array

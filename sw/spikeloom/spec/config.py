@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .checks import check_identifier
 from .errors import NetworkError, UsageError
-from .population import check_identifier
 
 
 def _power_of_two(what: str, value: int, low: int, high: int) -> None:

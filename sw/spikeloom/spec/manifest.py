@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .checks import check_identifier
 from .config import BuildConfig
 from .errors import ArtefactError, NetworkError, UsageError
 from .numfmt import MAGNITUDE_MAX, NEURONS_MAX
-from .population import check_identifier
 
 SCHEMA = "spikeloom-artefact"
 SCHEMA_VERSION = 1

@@ -13,29 +13,38 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from .checks import IDENTIFIER, check_flag, check_identifier
 from .errors import NetworkError
+from .kinds import Dense, Ends, Kind, OneToOne, ProjectionKind, Uniform
 from .population import (
-    IDENTIFIER,
     InputPopulation,
     IntArray,
     Population,
-    Projection,
-    ProjectionKind,
     Reset,
     ResetOrder,
-    check_identifier,
 )
+from .projection import Projection, kind_class
+from .sparse import Sparse
+from .windows import Conv2d, Pool
 
 __all__ = [
     "IDENTIFIER",
+    "Conv2d",
+    "Dense",
+    "Ends",
     "InputPopulation",
     "IntArray",
+    "Kind",
     "Network",
+    "OneToOne",
+    "Pool",
     "Population",
     "Projection",
     "ProjectionKind",
     "Reset",
     "ResetOrder",
+    "Sparse",
+    "Uniform",
     "check_identifier",
 ]
 
@@ -85,15 +94,8 @@ class Network:
             if projection.name in seen:
                 raise NetworkError(f"projection {projection.name} is there twice")
             seen.add(projection.name)
-            expected = (
-                targets[projection.destination].n_neurons,
-                sources[projection.source].n_neurons,
-            )
-            if projection.weights.shape != expected:
-                raise NetworkError(
-                    f"weights of projection {projection.name} must have shape "
-                    f"(destination, source) = {expected}, not {projection.weights.shape}"
-                )
+            ends = Ends(sources[projection.source].shape, targets[projection.destination].shape)
+            projection.kind.check_ends(f"projection {projection.name}", ends, projection.weights)
         if not self.outputs:
             raise NetworkError("a network must have at least one output population, not 0")
         for name in self.outputs:
@@ -147,6 +149,11 @@ class Network:
                 return population
         raise NetworkError(f"population {name} is not in the network")
 
+    def ends(self, projection: Projection) -> Ends:
+        """Return the shapes of the two populations that ``projection`` joins."""
+        destination = self.population(projection.destination)
+        return Ends(self.source(projection.source).shape, destination.shape)
+
     def fan_in(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that end at population ``name``."""
         return tuple(p for p in self.projections if p.destination == name)
@@ -158,10 +165,7 @@ class Network:
     def describe(self) -> dict[str, Any]:
         """Return the graph as JSON-ready values (:meth:`tensors` apart)."""
         return {
-            "inputs": [
-                {"name": p.name, "shape": list(p.shape), "max_magnitude": p.max_magnitude}
-                for p in self.inputs
-            ],
+            "inputs": [p.to_dict() for p in self.inputs],
             "populations": [p.to_dict() for p in self.populations],
             "projections": [p.to_dict() for p in self.projections],
             "outputs": list(self.outputs),
@@ -174,8 +178,8 @@ class Network:
             for name, value in population.tensors().items():
                 out[f"population/{population.name}/{name}"] = value
         for projection in self.projections:
-            key = f"projection/{projection.source}/{projection.destination}/weights"
-            out[key] = projection.weights
+            for name, value in projection.tensors().items():
+                out[f"projection/{projection.source}/{projection.destination}/{name}"] = value
         return out
 
     @classmethod
@@ -186,61 +190,83 @@ class Network:
 
         Raises :class:`NetworkError` naming the missing, unknown or ill-typed field.
         """
-        left = set(tensors)
-
-        def tensor(key: str) -> NDArray[Any]:
-            if key not in tensors:
-                raise NetworkError(f"tensor {key} is missing")
-            left.discard(key)
-            return tensors[key]
-
-        def fields(what: str, item: object, names: Iterable[str]) -> dict[str, Any]:
-            if not isinstance(item, Mapping):
-                raise NetworkError(f"{what} must be an object, not {type(item).__name__}")
-            wanted = set(names)
-            for name in sorted(wanted - item.keys()):
-                raise NetworkError(f"{what} lacks the field {name}")
-            for name in sorted(item.keys() - wanted):
-                raise NetworkError(f"{what} has an unknown field {name}")
-            return dict(item)
-
-        top = fields("network", description, ("inputs", "populations", "projections", "outputs"))
+        reader = _Reader(tensors)
+        names = ("inputs", "populations", "projections", "outputs")
+        top = reader.fields("network", description, names)
         for name in top:
             if not isinstance(top[name], list):
                 raise NetworkError(f"network field {name} must be a list")
-        inputs = [
-            InputPopulation(**fields("input population", item, ("name", "shape", "max_magnitude")))
-            for item in top["inputs"]
-        ]
-        populations = []
-        for item in top["populations"]:
-            facts = fields(
-                "population",
-                item,
-                (
-                    "name", "shape", "reset", "reset_order", "reset_value",
-                    "initial", "floor", "refractory",
-                ),
-            )  # fmt: skip
-            path = f"population/{facts['name']}"
-            arrays: dict[str, Any] = {
-                k: tensor(f"{path}/{k}") for k in ("threshold", "decay", "bias")
-            }
-            populations.append(Population(**facts, **arrays))
-        projections = []
-        for item in top["projections"]:
-            facts = fields(
-                "projection",
-                item,
-                ("source", "destination", "kind", "weight_bits", "shift", "delay"),
-            )
-            key = f"projection/{facts['source']}/{facts['destination']}/weights"
-            projections.append(Projection(**facts, weights=tensor(key)))
-        if left:
-            raise NetworkError(f"tensor {sorted(left)[0]} belongs to no part of the network")
-        return cls(
-            inputs=tuple(inputs),
-            populations=tuple(populations),
-            projections=tuple(projections),
-            outputs=tuple(top["outputs"]),
-        )
+        parts = {
+            "inputs": tuple(reader.input_population(item) for item in top["inputs"]),
+            "populations": tuple(reader.population(item) for item in top["populations"]),
+            "projections": tuple(reader.projection(item) for item in top["projections"]),
+            "outputs": tuple(top["outputs"]),
+        }
+        reader.check_all_read()
+        return cls(**parts)
+
+
+_POPULATION = (
+    "name", "shape", "reset", "reset_order", "reset_value", "initial", "floor", "refractory",
+)  # fmt: skip
+_PROJECTION = ("source", "destination", "kind", "weight_bits", "shift", "delay")
+
+
+class _Reader:
+    """Reads the parts of a network strictly: every field and tensor has its place."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        self._tensors = tensors
+        self._left = set(tensors)
+
+    def check_all_read(self) -> None:
+        """Raise :class:`NetworkError` if a tensor belongs to nothing."""
+        if self._left:
+            raise NetworkError(f"tensor {sorted(self._left)[0]} belongs to no part of the network")
+
+    def fields(
+        self, what: str, item: object, names: Iterable[str], optional: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """Return the fields ``names`` of ``item``, and those of ``optional`` that are there."""
+        if not isinstance(item, Mapping):
+            raise NetworkError(f"{what} must be an object, not {type(item).__name__}")
+        wanted = set(names)
+        for name in sorted(wanted - item.keys()):
+            raise NetworkError(f"{what} lacks the field {name}")
+        for name in sorted(item.keys() - wanted - set(optional)):
+            raise NetworkError(f"{what} has an unknown field {name}")
+        return dict(item)
+
+    def _read(self, path: str, names: Iterable[str]) -> dict[str, Any]:
+        found = {}
+        for name in names:
+            key = f"{path}/{name}"
+            if key not in self._tensors:
+                raise NetworkError(f"tensor {key} is missing")
+            self._left.discard(key)
+            found[name] = self._tensors[key]
+        return found
+
+    def input_population(self, item: object) -> InputPopulation:
+        """Return an input population of ``describe()``."""
+        names = ("name", "shape", "max_magnitude")
+        return InputPopulation(**self.fields("input population", item, names, ("signed",)))
+
+    def population(self, item: object) -> Population:
+        """Return a population of ``describe()``."""
+        facts = self.fields("population", item, _POPULATION, ("multi_spike", "has_current"))
+        what = f"has_current of {facts['name']}"
+        has_current = check_flag(what, facts.pop("has_current", False))
+        tensors = ("threshold", "decay", "bias", *(("current_decay",) if has_current else ()))
+        return Population(**facts, **self._read(f"population/{facts['name']}", tensors))
+
+    def projection(self, item: object) -> Projection:
+        """Return a projection of ``describe()``."""
+        tag = item.get("kind", "dense") if isinstance(item, Mapping) else "dense"
+        kind = kind_class("projection", tag)
+        facts = self.fields("projection", item, (*_PROJECTION, *kind.fact_fields()))
+        tensors = ("weights", *kind.tensor_fields)
+        arrays = self._read(f"projection/{facts['source']}/{facts['destination']}", tensors)
+        given = {**facts, **arrays}
+        parameters = {name: given.pop(name) for name in (*kind.fact_fields(), *kind.tensor_fields)}
+        return Projection(**{**given, "kind": kind(**parameters)})
