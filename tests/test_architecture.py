@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = {"hw": "spikeloom_hw", "sw": "spikeloom", "sim": "spikeloom_sim"}
-HEAVY = ("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib")
+HEAVY = (
+    *("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib"),
+    *("lz4", "zstandard", "PIL"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ RULES = {
             "rich",
             "matplotlib",
         )
+    ),
+    # Files of event cameras, on a board too; decompression of AEDAT4 only where it is needed.
+    "spikeloom.events": Rule(
+        ("spikeloom.events", SPEC, "spikeloom.files", "numpy"), ("lz4", "zstandard")
     ),
     # The front door and the command line: nothing heavy before a subcommand runs.
     "spikeloom.files": Rule(("spikeloom.files",)),
@@ -222,6 +229,8 @@ PLANTED = [
     ("spikeloom/doctor.py", "import rich"),
     ("spikeloom/cli.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
     ("spikeloom/demo.py", "import amaranth"),
+    ("spikeloom/events/a.py", "import lz4.frame"),
+    ("spikeloom/events/a.py", "def f():\n    from ..train import encoders"),
     ("spikeloom_hw/a.py", "import numpy"),
     ("spikeloom_hw/a.py", "def f():\n    from spikeloom_sim import golden"),
     ("spikeloom_sim/golden.py", "from spikeloom_hw import core"),
