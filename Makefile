@@ -15,7 +15,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 
 # What runs on NumPy 2 needs neither PyTorch nor pynq nor Amaranth.
-NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events \
+NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events tests/datasets \
     tests/sim/test_golden*.py)
 
 # The tools of the environment come first, for programs that other programs start.

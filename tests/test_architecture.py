@@ -62,6 +62,10 @@ RULES = {
     "spikeloom.events": Rule(
         ("spikeloom.events", SPEC, "spikeloom.files", "numpy"), ("lz4", "zstandard")
     ),
+    "spikeloom.datasets": Rule(
+        ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
+        ("PIL",),
+    ),
     # The front door and the command line: nothing heavy before a subcommand runs.
     "spikeloom.files": Rule(("spikeloom.files",)),
     "spikeloom.report": Rule(("numpy",)),
@@ -231,6 +235,8 @@ PLANTED = [
     ("spikeloom/demo.py", "import amaranth"),
     ("spikeloom/events/a.py", "import lz4.frame"),
     ("spikeloom/events/a.py", "def f():\n    from ..train import encoders"),
+    ("spikeloom/datasets/a.py", "import PIL"),
+    ("spikeloom/datasets/a.py", "from ..train import encoders"),
     ("spikeloom_hw/a.py", "import numpy"),
     ("spikeloom_hw/a.py", "def f():\n    from spikeloom_sim import golden"),
     ("spikeloom_sim/golden.py", "from spikeloom_hw import core"),

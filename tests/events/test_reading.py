@@ -1,6 +1,7 @@
 """Readers of event files against independent writers, and what bad files are told."""
 
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -266,6 +267,16 @@ def test_times_that_are_no_whole_microseconds_are_refused(tmp_path, t):
     np.savez(tmp_path / "f.npz", t=t, x=ones, y=ones, p=ones, width=9, height=9)
     with pytest.raises(DataError, match=r"t must be whole numbers|time of event 0 must be from 0"):
         read_events(tmp_path / "f.npz")
+
+
+def test_an_archive_without_a_needed_array_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        archive.writestr("width", b"")
+        archive.writestr("height.npy", b"x")
+    with pytest.raises(DataError, match=r"must hold width and height; or give them"):
+        read_events(tmp_path / "f.npz")
+    with pytest.raises(DataError, match=r"must hold the array t; it holds height"):
+        read_events(tmp_path / "f.npz", width=9, height=9)
 
 
 def test_what_is_saved_is_read_again(tmp_path, rng):

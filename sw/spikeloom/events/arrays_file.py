@@ -67,8 +67,9 @@ class Archive:
             self._zip = zipfile.ZipFile(source.path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
             raise DataError(f"{self.path} must be an npz file: {error}") from None
-        self.names = [n.removesuffix(".npy") for n in self._zip.namelist()[: MEMBERS + 1]]
-        if len(self.names) > MEMBERS or len(set(self.names)) != len(self.names):
+        names = self._zip.namelist()[: MEMBERS + 1]
+        self.names = [n.removesuffix(".npy") for n in names if n.endswith(".npy")]
+        if len(names) > MEMBERS or len(set(names)) != len(names):
             self._zip.close()
             raise DataError(f"{self.path} must hold at most {MEMBERS} arrays, each name once")
 
