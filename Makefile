@@ -10,12 +10,13 @@ VENV2 := .venv-numpy2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,train,hw,sim,synth,pynq,docs,dev
+EXTRAS := host,events,train,hw,sim,synth,pynq,docs,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
 # What runs on NumPy 2 needs neither PyTorch nor pynq nor Amaranth.
-NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/sim/test_golden*.py)
+NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events tests/datasets \
+    tests/sim/test_golden*.py)
 
 # The tools of the environment come first, for programs that other programs start.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

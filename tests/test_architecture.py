@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = {"hw": "spikeloom_hw", "sw": "spikeloom", "sim": "spikeloom_sim"}
-HEAVY = ("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib")
+HEAVY = (
+    *("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib"),
+    *("lz4", "zstandard", "PIL"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,14 @@ RULES = {
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
         ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
+    ),
+    # Files of event cameras, on a board too; decompression of AEDAT4 only where it is needed.
+    "spikeloom.events": Rule(
+        ("spikeloom.events", SPEC, "spikeloom.files", "numpy"), ("lz4", "zstandard")
+    ),
+    "spikeloom.datasets": Rule(
+        ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
+        ("PIL",),
     ),
     # The front door and the command line: nothing heavy before a subcommand runs.
     "spikeloom.files": Rule(("spikeloom.files",)),
@@ -228,6 +239,10 @@ PLANTED = [
     ("spikeloom/doctor.py", "import rich"),
     ("spikeloom/cli.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
     ("spikeloom/demo.py", "import amaranth"),
+    ("spikeloom/events/a.py", "import lz4.frame"),
+    ("spikeloom/events/a.py", "def f():\n    from ..train import encoders"),
+    ("spikeloom/datasets/a.py", "import PIL"),
+    ("spikeloom/datasets/a.py", "from ..train import encoders"),
     ("spikeloom_hw/a.py", "import numpy"),
     ("spikeloom_hw/a.py", "def f():\n    from spikeloom_sim import golden"),
     ("spikeloom_sim/golden.py", "from spikeloom_hw import core"),

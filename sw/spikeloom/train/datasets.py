@@ -32,7 +32,8 @@ class Dataset:
     """Labelled grey images, split into training and test.
 
     ``*_values`` are uint8 (samples, height * width), 0 to ``maximum``; ``*_labels`` are
-    uint8 (samples,), 0 to ``classes`` - 1; ``shape`` is (height, width).
+    uint8 (samples,), 0 to ``classes`` - 1; ``shape`` is
+    (height, width), or (channels, height, width) of colour images.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Dataset:
     train_labels: NDArray[np.uint8]
     test_values: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     maximum: int
     classes: int = 10
 
