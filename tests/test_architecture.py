@@ -55,6 +55,10 @@ RULES = {
             "matplotlib",
         )
     ),
+    # The benchmark times other trainers beside ours where they are installed.
+    "spikeloom.train.bench": Rule(
+        ("spikeloom.train", SPEC, "spikeloom.report", "torch"), ("snntorch", "spikingjelly")
+    ),
     # The front door and the command line: nothing heavy before a subcommand runs.
     "spikeloom.files": Rule(("spikeloom.files",)),
     "spikeloom.report": Rule(("numpy",)),
