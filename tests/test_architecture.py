@@ -70,6 +70,10 @@ RULES = {
         ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
         ("PIL",),
     ),
+    # The benchmark times other trainers beside ours where they are installed.
+    "spikeloom.train.bench": Rule(
+        ("spikeloom.train", SPEC, "spikeloom.report", "torch"), ("snntorch", "spikingjelly")
+    ),
     # The front door and the command line: nothing heavy before a subcommand runs.
     "spikeloom.files": Rule(("spikeloom.files",)),
     "spikeloom.report": Rule(("numpy",)),

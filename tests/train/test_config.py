@@ -30,6 +30,19 @@ from spikeloom.train.datasets import DATASETS
         ("lr", float("nan"), "must be from 0 to 10, not nan"),
         ("decay", 1.5, "must be from 0 to 1, not 1.5"),
         ("seed", -1, "must be from 0 to"),
+        ("neuron", "hodgkin", "must be one of lif, plif, if, not 'hodgkin'"),
+        ("neuron", "alif", "must be one of .*, not alif, which the accelerator cannot run: its"),
+        ("neuron", "izhikevich", "the accelerator cannot run: it multiplies potentials"),
+        ("loss", "hinge", "must be one of rate, tet, membrane, latency, not 'hinge'"),
+        ("bias", 1, "must be true or false, not 1"),
+        ("input_gate", "yes", "must be true or false, not 'yes'"),
+        ("sop_target", 0, "must be from 1 to"),
+        ("rate_low", 0.9, "must be at most rate_high, 0.5, not 0.9"),
+        ("augment_rotate", 200.0, "must be from 0 to 180"),
+        ("augment_elastic", -1.0, "must be from 0 to 10"),
+        ("tet_share", 1.5, "must be from 0 to 1"),
+        ("calibration_samples", 0, "must be from 1 to"),
+        ("encoder_parameters", {"mask": "00"}, "must not hold mask"),
         ("detach_reset", 1, "must be true or false, not 1"),
         ("encoder", "morse", ""),
         ("encoder_parameters", {"gain": 2}, ""),
@@ -39,6 +52,27 @@ from spikeloom.train.datasets import DATASETS
 def test_wrong_field_is_named(field, value, message):
     with pytest.raises(UsageError, match=f"^{field.removesuffix('_parameters')}.*{message}"):
         TrainConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"neuron": "if"}, "decay must be 1 with neuron if, not 0.9"),
+        ({"neuron": "plif", "decay": 1.0}, "decay must be above 0 and below 1 with neuron plif"),
+        ({"neuron": "plif", "decay": 0.0}, "decay must be above 0 and below 1 with neuron plif"),
+        ({"start": "runs/a"}, "epochs_float must be 0 with start, not 36"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_named(fields, message):
+    with pytest.raises(UsageError, match=f"^{message}"):
+        TrainConfig(**fields)
+
+
+def test_defaults_follow_the_neuron_and_the_start():
+    assert default_config("digits", neuron="if").decay == 1
+    assert default_config("digits", start="a").epochs_float == 0
+    with pytest.raises(UsageError, match=r"^decay must be 1 with"):
+        default_config("digits", neuron="if", decay=0.5)
 
 
 def test_no_epochs_at_all_are_refused():

@@ -29,7 +29,7 @@ def test_rate_count_is_the_rounded_value(ticks):
     assert counts[255] == ticks
 
 
-@pytest.mark.parametrize("kind", ["rate", "poisson", "latency", "direct"])
+@pytest.mark.parametrize("kind", ["rate", "poisson", "latency", "phase", "direct"])
 def test_output_is_uint8_of_samples_ticks_inputs(kind):
     out = run(kind, np.repeat(VALUES, 3, 0), ticks=5)
     assert out.shape == (3, 5, 256)
@@ -93,7 +93,7 @@ def test_direct_sends_the_rounded_value_every_tick(magnitude):
     assert encoders.max_magnitude({"kind": "direct", "max_magnitude": magnitude}) == magnitude
 
 
-@pytest.mark.parametrize("kind", ["rate", "latency", "direct"])
+@pytest.mark.parametrize("kind", ["rate", "latency", "phase", "direct"])
 def test_table_equals_encoding(kind):
     facts = InputFacts((256,), 9, encoder={"kind": kind, "maximum": 255})
     assert np.array_equal(encoder_table(facts.encoder, 9), encode(facts, VALUES)[0])
@@ -103,6 +103,74 @@ def test_table_is_absent_where_it_does_not_apply():
     assert encoder_table({"kind": "poisson", "maximum": 255}, 4) is None
     assert encoder_table({"kind": "rate", "maximum": 0.5}, 4) is None
     assert encoder_table({"kind": "rate", "maximum": 256}, 4) is None
+
+
+def test_phase_sends_the_binary_digits():
+    levels = to_levels(np.array([[0, 255, 128, 1, 77]]), 256)
+    out = encoders.phase(levels, 8)[0]
+    worth = 2 ** np.arange(7, -1, -1)
+    assert (out * worth[:, None]).sum(0).tolist() == [0, 255, 128, 1, 77]
+    assert np.array_equal(encoders.phase(levels, 19)[0], np.tile(out, (3, 1))[:19])
+    assert encoders.phase(to_levels([[1.0]], 1), 3, period=3)[0, :, 0].tolist() == [1, 1, 1]
+
+
+def test_delta_follows_the_signal():
+    facts = InputFacts((2,), 6, encoder={"kind": "delta", "maximum": 10, "threshold": 0.2})
+    out = encode(facts, np.array([[0, 2, 4, 9, 9, 0]]))[0]
+    assert out[:, 0].tolist() == [0, 1, 1, 1, 1, 0]  # rises, 2 at a time
+    assert out[:, 1].tolist() == [0, 0, 0, 0, 0, 1]  # falls
+
+
+def test_delta_loses_at_most_the_threshold_of_a_slow_signal():
+    rng = np.random.default_rng(8)
+    signal = np.cumsum(rng.uniform(-0.04, 0.04, (3, 50, 4)), 1) * 0.5 + 0.5
+    out = encode(InputFacts((8,), 50, encoder={"kind": "delta", "threshold": 0.05}),
+                 signal.reshape(3, 200)).astype(int)  # fmt: skip
+    followed = np.cumsum(out[..., :4] - out[..., 4:], 1) * 0.05
+    assert np.abs(followed - signal)[:, 25:].max() <= 0.05 + 1e-3
+    assert not (out[..., :4] & out[..., 4:]).any()
+
+
+def test_delta_needs_whole_rows():
+    with pytest.raises(DataError, match=r"^ticks must divide the 64 values of a sample for"):
+        encoders.input_count({"kind": "delta"}, 64, 12)
+    assert encoders.input_count({"kind": "delta"}, 64, 8) == 16
+
+
+def test_population_fields_share_each_value():
+    values = np.arange(0, 61)[None]
+    facts = InputFacts((61 * 4,), 30, encoder={"kind": "population", "maximum": 60})
+    counts = encode(facts, values)[0].sum(0, dtype=int).reshape(61, 4)
+    assert counts[0].tolist() == [30, 0, 0, 0]
+    assert counts[20].tolist() == [0, 30, 0, 0]
+    assert counts[50].tolist() == [0, 0, 15, 15]
+    assert np.abs(counts.sum(1) - 30).max() <= 1
+    wide = encoders.population(to_levels(values, 60), 30, fields=4, overlap=2)
+    assert wide[0].sum(0).reshape(61, 4)[20].tolist() == [15, 30, 15, 0]
+
+
+def test_mask_drops_events_of_closed_places():
+    rng = np.random.default_rng(9)
+    mask = rng.random((5, 7)) < 0.6
+    values = rng.integers(0, 256, (4, 7))
+    facts = InputFacts((7,), 5, encoder={"kind": "direct", "maximum": 255})
+    masked = InputFacts((7,), 5, encoder={**facts.encoder, "mask": encoders.pack_mask(mask)})
+    assert np.array_equal(encode(masked, values), encode(facts, values) * mask)
+    assert encoder_table(masked.encoder, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ("xy", "must be hexadecimal"),
+        (3, "must be hexadecimal"),
+        ("ff", "must have 10 digits for 5"),
+    ],
+)
+def test_bad_mask_is_refused(mask, message):
+    facts = InputFacts((7,), 5, encoder={"kind": "rate", "mask": mask})
+    with pytest.raises(DataError, match=rf"^encoder.mask {message}"):
+        encode(facts, np.zeros((1, 7)))
 
 
 def test_real_values_and_images_are_taken():
@@ -134,7 +202,7 @@ def test_wrong_shape_is_refused(values):
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        ({}, "encoder.kind must be one of rate, poisson, latency, direct, not None"),
+        ({}, "encoder.kind must be one of rate, .*, direct, not None"),
         ({"kind": "morse"}, "encoder.kind must be one of .* not 'morse'"),
         ({"kind": "rate", "seed": 1}, "encoder.seed is no parameter of the encoder rate"),
         ({"kind": "poisson", "seed": -1}, "encoder.seed must be an integer from 0"),

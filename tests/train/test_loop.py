@@ -1,7 +1,5 @@
 """Batches, shifts, loss and learning rate."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -10,16 +8,8 @@ from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.train.config import default_config
 from spikeloom.train.datasets import load_dataset
-from spikeloom.train.encoders import encode
-from spikeloom.train.loop import (
-    Batches,
-    count_loss,
-    learning_rate,
-    predict,
-    shift_images,
-    to_events,
-    train_epoch,
-)
+from spikeloom.train.encoders import encode, input_count
+from spikeloom.train.loop import Batches, learning_rate, to_events, train_epoch
 from spikeloom.train.run import build_model
 
 pytestmark = pytest.mark.torch
@@ -30,7 +20,7 @@ def digits():
     return load_dataset("digits")
 
 
-@pytest.mark.parametrize("kind", ["rate", "latency", "direct", "poisson"])
+@pytest.mark.parametrize("kind", ["rate", "latency", "phase", "direct", "population", "poisson"])
 def test_batches_cover_the_data_once_and_are_encoded_as_promised(digits, kind):
     config = default_config("digits", encoder=kind, ticks=5, batch_size=500)
     batches = list(Batches(config, digits).epoch(0))
@@ -39,7 +29,8 @@ def test_batches_cover_the_data_once_and_are_encoded_as_promised(digits, kind):
     assert np.array_equal(np.bincount(labels), np.bincount(digits.train_labels))
     if kind == "poisson":
         return
-    facts = InputFacts((64,), 5, encoder=config.encoder_facts())
+    encoder = config.encoder_facts()
+    facts = InputFacts((input_count(encoder, 64, 5),), 5, encoder=encoder)
     expected = to_events(encode(facts, digits.train_values))
     got = torch.cat([events for events, _ in batches], 1)
     assert torch.equal(_sorted(got), _sorted(expected))
@@ -58,32 +49,6 @@ def test_epochs_differ_and_repeat_exactly(digits, kind):
     assert not torch.equal(first[0][0], first[1][0])
 
 
-def test_images_are_shifted_and_filled_with_zero():
-    image = np.arange(1, 7, dtype=np.uint8).reshape(1, 6)
-    shifts = np.array([[0, 0], [1, 0], [0, -1], [-1, 2]])
-    got = shift_images(np.repeat(image, 4, 0), (2, 3), shifts)
-    assert got.tolist() == [
-        [1, 2, 3, 4, 5, 6],
-        [0, 0, 0, 1, 2, 3],
-        [2, 3, 0, 5, 6, 0],
-        [0, 0, 4, 0, 0, 0],
-    ]
-
-
-def test_loss_is_cross_entropy_of_scaled_counts():
-    spikes = torch.zeros(4, 1, 3)
-    spikes[:, 0, 1] = 1
-    spikes[:2, 0, 2] = 1
-    logits = [0.0, 2.0, 1.0]
-    expected = -math.log(math.exp(1.0) / sum(map(math.exp, logits)))
-    assert float(count_loss(spikes, torch.tensor([2]), 0.5)) == pytest.approx(expected, rel=1e-6)
-    assert predict(spikes).tolist() == [1]
-
-
-def test_prediction_takes_the_least_class_of_a_tie():
-    assert predict(torch.ones(3, 2, 5)).tolist() == [0, 0]
-
-
 def test_learning_rate_falls_from_base_to_zero():
     assert learning_rate(0.1, 0, 10) == 0.1
     assert learning_rate(0.1, 5, 10) == pytest.approx(0.05)
@@ -97,7 +62,7 @@ def test_infinite_loss_is_refused_naming_the_rate(digits):
         model.layers[1].weight.fill_(float("nan"))
     optimizer = torch.optim.AdamW(model.parameters())
     batches = Batches(config, digits)
-    model.layers[1].forward = lambda events: torch.full((2, events.shape[1], 10), float("nan"),
-                                                        requires_grad=True)  # fmt: skip
+    nan = torch.full((2, config.batch_size, 10), float("nan"), requires_grad=True)
+    model.layers[1].activity = lambda events: (nan[:, : events.shape[1]], nan[0])
     with pytest.raises(UsageError, match=r"^lr must be smaller than 0.005: the loss is nan in ep"):
         train_epoch(model, optimizer, batches, 0)

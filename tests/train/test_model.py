@@ -6,7 +6,8 @@ import torch
 
 from spikeloom.spec.errors import NetworkError, UsageError
 from spikeloom.train.export import export_network
-from spikeloom.train.loop import count_loss, to_events
+from spikeloom.train.loop import to_events
+from spikeloom.train.losses import count_loss
 from spikeloom.train.model import NeuronConfig, SpikingNetwork
 from spikeloom.train.surrogates import make_surrogate
 from train import contract

@@ -8,7 +8,7 @@ import torch
 
 from spikeloom.spec.errors import NetworkError
 from spikeloom.spec.network import Population
-from spikeloom.train.neurons import LIF, LIFParameters, lif, lif_trace
+from spikeloom.train.neurons import LIF, LIFParameters, lif, lif_final, lif_trace
 from spikeloom.train.surrogates import ArcTan, make_surrogate
 from train import contract
 
@@ -111,24 +111,29 @@ class _Fire(torch.autograd.Function):
 
 
 def autograd_loop(current, p, surrogate):
+    return autograd_final(current, p, surrogate, p.share)[0]
+
+
+def autograd_final(current, p, surrogate, share):
     """The float neuron as a loop of ordinary differentiable operations."""
     v, out = torch.full_like(current[0], p.initial), []
     for i in current:
         h = v + p.bias + i
-        s = _Fire.apply(h, p.threshold, surrogate)
+        fires = p.reset.value != "none"
+        s = _Fire.apply(h, p.threshold, surrogate) if fires else torch.zeros_like(h)
         hold = s.detach() if p.detach_reset else s
 
         def reset(x, hold=hold):
-            if p.reset.value == "subtract":
+            if p.reset.value in ("subtract", "none"):
                 return x - p.threshold * hold
             return x * (1 - hold) + p.reset_value * hold
 
         if p.before_decay:
-            v = reset(h).clamp(p.floor, p.ceiling) * p.share
+            v = reset(h).clamp(p.floor, p.ceiling) * share
         else:
-            v = reset(h * p.share).clamp(p.floor, p.ceiling)
+            v = reset(h * share).clamp(p.floor, p.ceiling)
         out.append(s)
-    return torch.stack(out)
+    return torch.stack(out), v
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -155,6 +160,52 @@ def test_gradient_equals_autograd(order, reset, detach, limits, surrogate):
     assert torch.equal(grads[0][0], grads[1][0])
     assert grads[1][1].abs().max() > 0.1
     torch.testing.assert_close(grads[0][1], grads[1][1], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("reset", "order"), COMBINATIONS)
+@pytest.mark.parametrize("detach", [True, False])
+@pytest.mark.parametrize("limits", [(-float("inf"), float("inf")), (-0.7, 1.1)])
+def test_gradients_of_final_potential_and_decay_equal_autograd(reset, order, detach, limits):
+    generator = torch.Generator().manual_seed(6)
+    p = LIFParameters(
+        threshold=1.3, decay=29000, reset=reset, reset_order=order,
+        reset_value=-0.2 if reset == "value" else 0, initial=0.1, floor=limits[0],
+        ceiling=limits[1], detach_reset=detach,
+    )  # fmt: skip
+    current = torch.randn(9, 4, 6, generator=generator, dtype=torch.float64)
+    weight = torch.randn(10, 4, 6, generator=generator, dtype=torch.float64)
+    grads = []
+    for function in (lif_final, autograd_final):
+        x = current.clone().requires_grad_()
+        share = torch.tensor(p.share, dtype=torch.float64, requires_grad=True)
+        args = (p, ArcTan(), share)
+        spikes, final = function(x, *args)
+        ((spikes * weight[:9]).sum() + (final * weight[9]).sum()).backward()
+        grads.append((final.detach(), x.grad, share.grad))
+    assert abs(grads[1][2]) > 0.1
+    for mine, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("factor", [0.25, 3.0, 40.0])
+def test_a_threshold_is_a_scale_of_everything_else(factor):
+    """Why no threshold is learnt: one positive factor on all potentials changes no spike."""
+    generator = torch.Generator().manual_seed(7)
+    current = torch.randn(12, 5, 8, generator=generator, dtype=torch.float64)
+    for reset, order in COMBINATIONS:
+        facts = {"threshold": 1.0, "bias": 0.1, "reset_value": -0.25, "initial": 0.5,
+                 "floor": -0.75}  # fmt: skip
+        if reset != "value":
+            facts["reset_value"] = 0.0
+        runs = []
+        for scale in (1.0, factor):
+            p = LIFParameters(decay=29000, reset=reset, reset_order=order,
+                              **{k: v * scale for k, v in facts.items()})  # fmt: skip
+            spikes, _, final = lif_trace(current * scale, p)
+            runs.append((spikes, final / scale))
+        assert torch.equal(runs[0][0], runs[1][0])
+        torch.testing.assert_close(runs[0][1], runs[1][1], rtol=1e-12, atol=1e-13)
+    assert runs[0][0].sum() == 0  # the last reset is none
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -66,7 +66,9 @@ def test_new_run_keeps_the_earlier_checkpoint(tmp_path):
     for _ in range(2):
         train(config, tmp_path, progress=False)
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"checkpoint.pt", "checkpoint.previous.pt", "metrics.csv"}
+    assert names == {
+        "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.float.pt", "metrics.csv"
+    }  # fmt: skip
 
 
 def test_result_equals_the_contract_event_by_event(small):

@@ -12,19 +12,26 @@ from spikeloom.train.surrogates import SURROGATES, make_surrogate
 
 pytestmark = pytest.mark.torch
 
+
+def _triangle_area(y):
+    return (1 + y) ** 2 / 2 if y < 0 else 1 - (1 - y) ** 2 / 2
+
+
 FORMULAS = {
     "arctan": lambda x, a: (a / 2) / (1 + (math.pi / 2 * a * x) ** 2),
     "superspike": lambda x, a: 1 / (1 + a * abs(x)) ** 2,
     "rectangular": lambda x, a: a if abs(x) < 1 / a / 2 else 0.0,
+    "triangle": lambda x, a: a * max(0.0, 1 - a * abs(x)),
     "sigmoid": lambda x, a: a * math.exp(-a * x) / (1 + math.exp(-a * x)) ** 2,
 }
 PRIMITIVES = {
     "arctan": lambda x, w: math.atan(math.pi / 2 * x / w) / math.pi + 0.5,
     "superspike": lambda x, w: x / (1 + abs(x) / w),
     "rectangular": lambda x, w: min(max(x / w + 0.5, 0.0), 1.0),
+    "triangle": lambda x, w: _triangle_area(min(max(x / w, -1.0), 1.0)),
     "sigmoid": lambda x, w: 1 / (1 + math.exp(-x / w)),
 }
-POINTS = [-3.0, -1.01, -0.46, -0.1, -0.013, 0.007, 0.2, 0.37, 1.0, 2.5]
+POINTS = [-3.0, -1.01, -0.46, -0.1, -0.013, 0.007, 0.2, 0.37, 0.97, 2.5]
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -52,6 +59,10 @@ def test_gradient_leaves_its_input_alone_and_peaks_at_zero(name):
     assert torch.equal(x, before)
     assert out[50] == out.max()
     assert out.dtype == x.dtype
+
+
+def test_every_surrogate_is_checked_here():
+    assert set(FORMULAS) == set(PRIMITIVES) == set(SURROGATES)
 
 
 def test_names_match_the_configuration():

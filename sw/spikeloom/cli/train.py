@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..report import to_json
-from ..spec.errors import UsageError
+from ..spec.errors import EngineError, UsageError
+
+CHECK_SAMPLES = 500
+"""Samples compared with the golden model at a time."""
 
 NAME = "train"
 HELP = "train a network, float first, then on the integers of the hardware, and export it"
@@ -15,12 +18,13 @@ EXAMPLE = "spikeloom train --dataset mnist --data-dir DIR --hidden 128 --ticks 1
 
 _OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("ticks", int, "ticks of a sample"),
-    ("encoder", str, "rate, poisson, latency or direct"),
+    ("encoder", str, "rate, poisson, latency, phase, delta, direct or population"),
     ("weight_bits", int, "8, 4 or 2"),
+    ("neuron", str, "lif, plif (learns the decay) or if"),
     ("decay", float, "share of the potential kept per tick"),
     ("reset", str, "subtract, zero or value"),
     ("reset_order", str, "before_decay or after_decay"),
-    ("surrogate", str, "arctan, superspike, rectangular or sigmoid"),
+    ("surrogate", str, "arctan, superspike, rectangular, sigmoid or triangle"),
     ("surrogate_width", float, "width in thresholds, 0 for the shape's default"),
     ("epochs_float", int, "epochs on real numbers"),
     ("epochs_qat", int, "epochs on integers"),
@@ -28,7 +32,22 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("lr", float, "learning rate of the float stage"),
     ("lr_qat", float, "learning rate of the integer stage"),
     ("dropout", float, "of hidden neurons, in the float stage"),
-    ("augment_shift", int, "shift of training images, in pixels"),
+    ("weight_decay", float, "of AdamW"),
+    ("augment_shift", int, "greatest shift of training images, in pixels"),
+    ("augment_rotate", float, "greatest rotation, in degrees"),
+    ("augment_scale", float, "greatest stretch and shear, as a share"),
+    ("augment_elastic", float, "elastic distortion, in pixels"),
+    ("loss", str, "rate, tet, membrane or latency"),
+    ("label_smoothing", float, "of the cross-entropy"),
+    ("logit_scale", float, "of spike counts, potentials or first-spike ticks"),
+    ("tet_share", float, "weight of the regulariser in the loss tet"),
+    ("rate_penalty", float, "weight of the firing-rate penalty"),
+    ("rate_low", float, "rate, in spikes per tick, from which firing costs nothing"),
+    ("rate_high", float, "rate, in spikes per tick, up to which firing costs nothing"),
+    ("sop_penalty", float, "weight of the penalty on synaptic operations"),
+    ("sop_target", int, "synaptic operations per sample that cost nothing"),
+    ("calibration_samples", int, "training samples for the choice of steps without --epochs-qat"),
+    ("start", str, "folder of a run whose float stage to start from"),
     ("seed", int, "seed of everything random"),
     ("threads", int, "threads of PyTorch"),
 )
@@ -41,8 +60,25 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the idx files")
     parser.add_argument("--hidden", metavar="N[,N...]", help="neurons of the hidden populations")
+    parser.add_argument("--bias", action="store_true", help="learn a bias of each population")
+    parser.add_argument(
+        "--input-gate", action="store_true",
+        help="learn which input may send in which tick; with --sop-penalty",
+    )  # fmt: skip
+    parser.add_argument(
+        "--encoder-parameter", action="append", metavar="NAME=VALUE",
+        help="a parameter of the encoder; may be given several times",
+    )  # fmt: skip
     for name, kind, help_ in _OPTIONS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_)
+
+
+def _encoder_parameter(text: str) -> tuple[str, int | float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value) if value.lstrip("-").isdigit() else float(value)
+    except ValueError:
+        raise UsageError(f"--encoder-parameter must be NAME=NUMBER, not {text!r}") from None
 
 
 def config_of(args: argparse.Namespace) -> Any:
@@ -51,6 +87,11 @@ def config_of(args: argparse.Namespace) -> Any:
 
     chosen = {name: getattr(args, name) for name, _, _ in _OPTIONS}
     chosen = {name: value for name, value in chosen.items() if value is not None}
+    for name in ("bias", "input_gate"):
+        if getattr(args, name):
+            chosen[name] = True
+    if args.encoder_parameter:
+        chosen["encoder_parameters"] = dict(map(_encoder_parameter, args.encoder_parameter))
     if args.hidden is not None:
         try:
             chosen["hidden"] = tuple(int(n) for n in args.hidden.split(",") if n)
@@ -66,7 +107,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder for checkpoint, metrics and network"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
+    parser.add_argument(
+        "--check", action="store_true",
+        help="compare every spike and potential of the test set with the golden model",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def _check(result: Any) -> dict[str, Any]:
+    """Compare the whole test set with the golden model; return the values compared."""
+    import numpy as np
+
+    from spikeloom_sim.matrix import MatrixModel
+
+    model, inputs = MatrixModel(result.network), result.test_inputs
+    compared, operations = 0, 0
+    for start in range(0, len(inputs), CHECK_SAMPLES):
+        part = inputs[start : start + CHECK_SAMPLES]
+        golden = model.run(part)
+        ours = {
+            "spikes": result.quantised_spikes(part),
+            "potentials": result.quantised_potentials(part),
+            "final": result.quantised_final(part),
+        }
+        for what, populations in ours.items():
+            for name, mine in populations.items():
+                differ = np.argwhere(mine != getattr(golden, what)[name])
+                if len(differ):
+                    where = tuple(int(i) for i in differ[0])
+                    raise EngineError(
+                        f"{what} of {name} must be those of the golden model, but {len(differ)} "
+                        f"of {mine.size} differ in the samples from {start}, the first at "
+                        f"{where}; report this"
+                    )
+                compared += mine.size
+        operations += int(golden.sops.sum())
+    return {
+        "values_equal_to_golden_model": compared,
+        "synaptic_operations_per_sample": operations / max(len(inputs), 1),
+    }
 
 
 def main(args: argparse.Namespace) -> int:
@@ -86,11 +165,25 @@ def main(args: argparse.Namespace) -> int:
         "seed": config.seed,
         "seconds": round(result.seconds, 3),
     }
+    if result.calibration:
+        summary["calibration"] = [report.to_dict() for report in result.calibration]
+    if args.check:
+        summary.update(_check(result))
     if args.json:
         print(to_json(summary), end="")
-    else:
+        return 0
+    print(
+        f"accuracy {100 * result.accuracy_float:.2f} % float, "
+        f"{100 * result.accuracy_quantised:.2f} % quantised; network in {out / 'network'}"
+    )
+    if result.calibration:
+        from ..train.calibrate import lines
+
+        print("\n".join(lines(result.calibration)))
+    if args.check:
         print(
-            f"accuracy {100 * result.accuracy_float:.2f} % float, "
-            f"{100 * result.accuracy_quantised:.2f} % quantised; network in {out / 'network'}"
+            f"{summary['values_equal_to_golden_model']} spikes and potentials of the test set "
+            "equal the golden model's; "
+            f"{summary['synaptic_operations_per_sample']:.0f} synaptic operations per sample"
         )
     return 0

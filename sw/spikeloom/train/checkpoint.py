@@ -26,8 +26,15 @@ from .config import TrainConfig
 SCHEMA = "spikeloom-checkpoint-1"
 CHECKPOINT_FILE = "checkpoint.pt"
 PREVIOUS_FILE = "checkpoint.previous.pt"
+FLOAT_FILE = "checkpoint.float.pt"
+"""The state at the end of the float stage."""
 RESULT_NEUTRAL = ("data_dir", "threads")
 """Fields that may differ between a run and its continuation."""
+SAME_IN_START = (
+    "dataset", "hidden", "neuron", "bias", "reset", "reset_order", "reset_value", "initial",
+    "floor",
+)  # fmt: skip
+"""Fields that must be those of the run whose float stage is taken over."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,9 @@ class Checkpoint:
     history: list[dict[str, Any]]
 
 
-def save_checkpoint(folder: Path, config: TrainConfig, checkpoint: Checkpoint) -> None:
+def save_checkpoint(
+    folder: Path, config: TrainConfig, checkpoint: Checkpoint, name: str = CHECKPOINT_FILE
+) -> None:
     """Write the checkpoint of a run in ``folder``, in place of an older one."""
     buffer = BytesIO()
     torch.save(
@@ -55,7 +64,7 @@ def save_checkpoint(folder: Path, config: TrainConfig, checkpoint: Checkpoint) -
         },
         buffer,
     )
-    write_atomically(folder / CHECKPOINT_FILE, buffer.getvalue())
+    write_atomically(folder / name, buffer.getvalue())
 
 
 def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
@@ -71,6 +80,47 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
         raise DataError(f"{folder} has no {CHECKPOINT_FILE} to resume from; train without resume")
+    made, checkpoint = _read(path, "train without resume")
+    for name, wanted in json.loads(json.dumps(config.to_dict())).items():
+        if name not in RESULT_NEUTRAL and made.get(name) != wanted:
+            raise UsageError(
+                f"{name} must be {made.get(name)!r} as in {path} to resume it, not {wanted!r}; "
+                "train without resume to start over"
+            )
+    return checkpoint
+
+
+def load_start(config: TrainConfig) -> Checkpoint:
+    """Read the float stage of the run in the folder ``config.start``.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is damaged or foreign.
+    UsageError
+        If its network is another one, naming the field.
+    """
+    assert config.start is not None
+    path = Path(config.start) / FLOAT_FILE
+    if not path.is_file():
+        raise DataError(f"start must be the folder of a run with a {FLOAT_FILE}, not {path.parent}")
+    made, checkpoint = _read(path, "train that run again")
+    wanted = json.loads(json.dumps(config.to_dict()))
+    for name in SAME_IN_START:
+        if made.get(name, wanted[name]) != wanted[name]:
+            raise UsageError(
+                f"{name} must be {made[name]!r} as in {path} to start from it, not {wanted[name]!r}"
+            )
+    if (made.get("loss") == "membrane") != (config.loss == "membrane"):
+        raise UsageError(
+            f"loss must be {made.get('loss')!r} as in {path} to start from it, not "
+            f"{config.loss!r}: only one of the two outputs fires"
+        )
+    return checkpoint
+
+
+def _read(path: Path, help_: str) -> tuple[dict[str, Any], Checkpoint]:
+    """Return the configuration and the checkpoint in a file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of foreign pickles; the error says enough
@@ -79,23 +129,16 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path} must be a whole checkpoint, but its {path.stat().st_size} bytes cannot be "
-            f"read: {reason}; train without resume"
+            f"read: {reason}; {help_}"
         ) from None
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         found = value.get("schema") if isinstance(value, dict) else type(value).__name__
         raise DataError(f"{path} must have the schema {SCHEMA!r}, not {found!r}")
     try:
         made, history = json.loads(value["config"]), json.loads(value["history"])
-        model, optimizer = value["model"], value["optimizer"]
+        return made, Checkpoint(value["model"], value["optimizer"], history)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} lacks a part of a checkpoint: {error}") from None
-    for name, wanted in json.loads(json.dumps(config.to_dict())).items():
-        if name not in RESULT_NEUTRAL and made.get(name) != wanted:
-            raise UsageError(
-                f"{name} must be {made.get(name)!r} as in {path} to resume it, not {wanted!r}; "
-                "train without resume to start over"
-            )
-    return Checkpoint(model, optimizer, history)
 
 
 def set_aside(folder: Path) -> None:

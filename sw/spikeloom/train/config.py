@@ -17,7 +17,20 @@ from .encoders import check_encoder
 MAXIMA = {"digits": 16, "mnist": 255, "fashion_mnist": 255}
 """The value that stands for 1, of each data set."""
 
-SURROGATE_NAMES = ("arctan", "superspike", "rectangular", "sigmoid")
+SURROGATE_NAMES = ("arctan", "superspike", "rectangular", "sigmoid", "triangle")
+LOSS_NAMES = ("rate", "tet", "membrane", "latency")
+NEURON_NAMES = ("lif", "plif", "if")
+
+REFUSED_NEURONS = {
+    "alif": "its threshold moves with its spikes; a population has one constant threshold",
+    "adex": "it has a second state and an exponential; a neuron has one potential",
+    "izhikevich": "it multiplies potentials and has a second state; a neuron has one potential",
+    "cuba": "its synaptic current is a second state; input reaches the potential in its tick",
+    "synaptic": "its synaptic current is a second state; input reaches the potential in its tick",
+    "psn": "it mixes all ticks at once; the accelerator goes from tick to tick",
+    "rf": "its potential is complex; a neuron has one real potential",
+}
+"""Known neurons that the accelerator cannot run, and why."""
 
 _RANGES: dict[str, tuple[float, float, type]] = {
     "ticks": (1, 1024, int),
@@ -33,8 +46,18 @@ _RANGES: dict[str, tuple[float, float, type]] = {
     "weight_decay": (0.0, 10.0, float),
     "dropout": (0.0, 0.95, float),
     "augment_shift": (0, 8, int),
+    "augment_rotate": (0.0, 180.0, float),
+    "augment_scale": (0.0, 0.9, float),
+    "augment_elastic": (0.0, 10.0, float),
     "label_smoothing": (0.0, 0.9, float),
     "logit_scale": (1e-3, 1e3, float),
+    "tet_share": (0.0, 1.0, float),
+    "rate_penalty": (0.0, 1e6, float),
+    "rate_low": (0.0, 1.0, float),
+    "rate_high": (0.0, 1.0, float),
+    "sop_penalty": (0.0, 1e6, float),
+    "sop_target": (1, 1 << 40, int),
+    "calibration_samples": (1, 1 << 20, int),
     "seed": (0, 2**31 - 1, int),
     "threads": (1, 256, int),
 }
@@ -56,10 +79,17 @@ class TrainConfig:
         Ticks of a sample, 1 to 1024.
     encoder, encoder_parameters
         Kind and parameters of the encoder (:data:`spikeloom.train.encoders.ENCODERS`).
+    input_gate
+        Whether to learn which input may send in which tick; with ``sop_penalty``.
     weight_bits
         8, 4 or 2.
+    neuron
+        ``lif``; ``plif``, which learns the decay of each population from ``decay`` on; or
+        ``if``, whose decay is 1.
     decay
         0 to 1, share of the potential kept from tick to tick (beta).
+    bias
+        Whether each population learns a bias.
     reset, reset_order, reset_value, initial, floor
         The neurons; potentials in thresholds (:class:`spikeloom.train.model.NeuronConfig`).
     surrogate, surrogate_width
@@ -74,8 +104,28 @@ class TrainConfig:
         Of hidden neurons, in the float stage.
     augment_shift
         Training images are shifted by up to so many pixels in each direction.
+    augment_rotate, augment_scale, augment_elastic
+        Greatest angle in degrees, greatest stretch as a share, and standard deviation of the
+        elastic displacement in pixels (:func:`spikeloom.train.augment.distort_images`).
+    loss
+        ``rate``, ``tet``, ``membrane`` (the output never fires and is read as a potential)
+        or ``latency`` (:mod:`spikeloom.train.losses`).
     label_smoothing, logit_scale
-        Of the cross-entropy; a logit is a spike count times ``logit_scale``.
+        Of the cross-entropy; a logit is a spike count, a potential in thresholds or a
+        negated first-spike tick times ``logit_scale``.
+    tet_share
+        Weight of the regulariser in ``tet`` (lambda).
+    rate_penalty, rate_low, rate_high
+        Weight of the firing-rate penalty, and the range of rates, in spikes per tick, that
+        costs nothing.
+    sop_penalty, sop_target
+        Weight of the penalty on synaptic operations, and the number per sample up to which
+        they cost nothing.
+    calibration_samples
+        Training samples on which the steps are searched if ``epochs_qat`` is 0.
+    start
+        Folder of another run whose float stage this one starts from, in place of random
+        weights; needs ``epochs_float`` 0.
     seed
         Seed of weights, data order, augmentation and dropout.
     threads
@@ -93,8 +143,11 @@ class TrainConfig:
     ticks: int = 12
     encoder: str = "rate"
     encoder_parameters: Mapping[str, Any] = field(default_factory=dict)
+    input_gate: bool = False
     weight_bits: int = 8
+    neuron: str = "lif"
     decay: float = 0.9
+    bias: bool = False
     reset: Reset = Reset.SUBTRACT
     reset_order: ResetOrder = ResetOrder.BEFORE_DECAY
     reset_value: float = 0.0
@@ -111,8 +164,20 @@ class TrainConfig:
     weight_decay: float = 1e-2
     dropout: float = 0.0
     augment_shift: int = 0
+    augment_rotate: float = 0.0
+    augment_scale: float = 0.0
+    augment_elastic: float = 0.0
+    loss: str = "rate"
     label_smoothing: float = 0.0
     logit_scale: float = 1.0
+    tet_share: float = 0.05
+    rate_penalty: float = 0.0
+    rate_low: float = 0.02
+    rate_high: float = 0.5
+    sop_penalty: float = 0.0
+    sop_target: int = 100000
+    calibration_samples: int = 1000
+    start: str | None = None
     seed: int = 1
     threads: int = 1
 
@@ -120,8 +185,12 @@ class TrainConfig:
         put = object.__setattr__
         _choice("dataset", self.dataset, DATASETS)
         _choice("surrogate", self.surrogate, SURROGATE_NAMES)
+        _choice("loss", self.loss, LOSS_NAMES)
+        _neuron(self.neuron)
         _choice("weight_bits", self.weight_bits, WEIGHT_BITS)
-        put(self, "data_dir", None if self.data_dir is None else str(self.data_dir))
+        for name in ("data_dir", "start"):
+            value = getattr(self, name)
+            put(self, name, None if value is None else str(value))
         put(self, "reset", _enum("reset", self.reset, Reset))
         put(self, "reset_order", _enum("reset_order", self.reset_order, ResetOrder))
         for name, (low, high, kind) in _RANGES.items():
@@ -129,30 +198,47 @@ class TrainConfig:
         if self.floor is not None:
             put(self, "floor", _number("floor", self.floor, -1e4, 0.0, float))
         put(self, "hidden", _sizes(self.hidden))
-        if not isinstance(self.detach_reset, bool):
-            raise UsageError(f"detach_reset must be true or false, not {self.detach_reset!r}")
+        for name in ("detach_reset", "bias", "input_gate"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
         self._check_together()
         put(self, "encoder_parameters", dict(self.encoder_parameters))
 
     def _check_together(self) -> None:
         if self.reset is Reset.NONE:
             raise UsageError(
-                "reset must be subtract, zero or value, not none: the loss counts spikes"
+                "reset must be subtract, zero or value, not none: hidden neurons must fire; an "
+                "output that is read as a potential comes with loss membrane"
+            )
+        if self.neuron == "if" and self.decay != 1:
+            raise UsageError(f"decay must be 1 with neuron if, not {self.decay:g}")
+        if self.neuron == "plif" and not 0 < self.decay < 1:
+            raise UsageError(
+                f"decay must be above 0 and below 1 with neuron plif, not {self.decay:g}"
+            )
+        if self.rate_low > self.rate_high:
+            raise UsageError(
+                f"rate_low must be at most rate_high, {self.rate_high:g}, not {self.rate_low:g}"
             )
         if self.reset_value and self.reset is not Reset.VALUE:
             raise UsageError(
                 f"reset_value must be 0 unless reset is value, not {self.reset_value} with "
                 f"reset {self.reset.value}"
             )
-        if self.epochs_float + self.epochs_qat == 0:
-            raise UsageError("epochs_float + epochs_qat must be at least 1, not 0")
+        if self.start is not None and self.epochs_float:
+            raise UsageError(
+                f"epochs_float must be 0 with start, not {self.epochs_float}: the float stage is "
+                "that of the other run"
+            )
+        if self.epochs_float + self.epochs_qat == 0 and self.start is None:
+            raise UsageError("epochs_float + epochs_qat must be at least 1 without start, not 0")
         if not isinstance(self.encoder_parameters, Mapping):
             raise UsageError(
                 f"encoder_parameters must be a mapping, not {self.encoder_parameters!r}"
             )
-        for name in ("kind", "maximum"):
+        for name in ("kind", "maximum", "mask"):
             if name in self.encoder_parameters:
-                raise UsageError(f"encoder_parameters must not hold {name}: the data set sets it")
+                raise UsageError(f"encoder_parameters must not hold {name}: it is set for you")
         self.encoder_facts()
 
     def encoder_facts(self) -> dict[str, Any]:
@@ -177,6 +263,15 @@ class TrainConfig:
 def _choice(name: str, value: object, known: tuple[Any, ...]) -> None:
     if isinstance(value, bool) or value not in known:
         raise UsageError(f"{name} must be one of {', '.join(map(str, known))}, not {value!r}")
+
+
+def _neuron(value: object) -> None:
+    if value in REFUSED_NEURONS:
+        raise UsageError(
+            f"neuron must be one of {', '.join(NEURON_NAMES)}, not {value}, which the accelerator "
+            f"cannot run: {REFUSED_NEURONS[str(value)]}"
+        )
+    _choice("neuron", value, NEURON_NAMES)
 
 
 def _enum(name: str, value: object, enum: type[Enum]) -> Any:
@@ -227,4 +322,8 @@ def default_config(dataset: str, **overrides: Any) -> TrainConfig:
     known = {f.name for f in fields(TrainConfig)}
     for name in overrides.keys() - known:
         raise UsageError(f"{name} is no field of a training configuration: {', '.join(known)}")
+    if overrides.get("neuron") == "if":
+        overrides.setdefault("decay", 1.0)
+    if overrides.get("start") is not None:
+        overrides.setdefault("epochs_float", 0)
     return replace(DEFAULTS[dataset], **overrides)

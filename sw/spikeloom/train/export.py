@@ -8,6 +8,7 @@ from ..spec.errors import NetworkError, UsageError
 from ..spec.manifest import InputFacts
 from ..spec.network import InputPopulation, Network, Population, Projection
 from .config import TrainConfig
+from .encoders import input_count
 from .model import SpikingLayer, SpikingNetwork
 
 INPUT = "input"
@@ -15,13 +16,13 @@ INPUT = "input"
 
 
 def _population(layer: SpikingLayer) -> Population:
-    p = layer.lif_parameters()
+    p, bias = layer.lif_parameters(), layer.effective_bias()
     return Population(
         name=layer.name,
         shape=(layer.weight.shape[0],),
         threshold=np.int32(p.threshold),
         decay=np.int32(p.decay),
-        bias=np.int32(p.bias),
+        bias=np.int32(0 if bias is None else int(bias)),
         reset=p.reset,
         reset_order=p.reset_order,
         reset_value=int(p.reset_value),
@@ -57,6 +58,11 @@ def export_network(model: SpikingNetwork) -> Network:
     return Network(inputs, tuple(populations), tuple(projections), (source,))
 
 
-def export_input(config: TrainConfig, n_inputs: int) -> InputFacts:
-    """Return how the user's arrays map to the input, with the encoder to make them."""
-    return InputFacts((n_inputs,), config.ticks, "flat", config.encoder_facts())
+def export_input(config: TrainConfig, n_values: int) -> InputFacts:
+    """Return how the user's arrays of ``n_values`` values map to the input.
+
+    Raises :class:`DataError` if the encoder cannot take so many values.
+    """
+    encoder = config.encoder_facts()
+    n_inputs = input_count(encoder, n_values, config.ticks)
+    return InputFacts((n_inputs,), config.ticks, "flat", encoder)

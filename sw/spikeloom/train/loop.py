@@ -9,37 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..spec.errors import UsageError
+from .augment import augment
 from .config import TrainConfig
 from .datasets import Dataset
-from .encoders import encode_levels, encoder_table, to_levels
+from .encoders import ENCODERS, encode_levels, encoder_table, to_levels
+from .losses import objective, prediction
 from .model import SpikingNetwork, Trace
 
 EVALUATION_BATCH = 500
-
-
-def count_loss(spikes: Tensor, labels: Tensor, scale: float, smoothing: float = 0.0) -> Tensor:
-    """Return the cross-entropy on spike counts.
-
-    Parameters
-    ----------
-    spikes
-        [T, N, classes].
-    labels
-        int64 [N].
-    scale
-        A logit is the spikes of an output neuron over all ticks times this.
-    smoothing
-        Label smoothing, 0 to 1.
-    """
-    return nn.functional.cross_entropy(spikes.sum(0) * scale, labels, label_smoothing=smoothing)
-
-
-def predict(spikes: Tensor) -> Tensor:
-    """Return the class of most spikes, int64 [N], of spikes [T, N, classes]; ties: the least."""
-    return spikes.sum(0).argmax(1)
 
 
 def learning_rate(base: float, step: int, steps: int) -> float:
@@ -50,22 +30,8 @@ def learning_rate(base: float, step: int, steps: int) -> float:
     return base * 0.5 * (1 + math.cos(math.pi * step / max(steps, 1)))
 
 
-def shift_images(
-    images: NDArray[np.uint8], shape: tuple[int, int], shifts: NDArray[np.int64]
-) -> NDArray[np.uint8]:
-    """Move each image of (N, height * width) by its (rows, columns), filling with 0."""
-    height, width = shape
-    border = int(np.abs(shifts).max(initial=0))
-    padded = np.pad(images.reshape(-1, height, width), ((0, 0), (border,) * 2, (border,) * 2))
-    row = padded.shape[2]
-    pixel = (np.arange(height)[:, None] * row + np.arange(width)).reshape(-1)
-    start = (border - shifts[:, 0]) * row + (border - shifts[:, 1])
-    start += np.arange(len(images)) * (padded.shape[1] * row)
-    return padded.reshape(-1).take(start[:, None] + pixel)
-
-
 class Batches:
-    """Training data as encoded batches, a new order and new shifts in every epoch.
+    """Training data as encoded batches, a new order and new distortions in every epoch.
 
     Everything random follows from the configuration's seed, the epoch and the batch.
     """
@@ -80,22 +46,24 @@ class Batches:
         return -(-len(self.dataset.train_labels) // self.config.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (events, labels): float32 [T, N, n] and int64 [N]."""
+        """Yield (events, labels): float32 [T, N, n] and int64 [N].
+
+        Events that are the same in every tick are one tick's, expanded.
+        """
         config, dataset = self.config, self.dataset
         key = np.array([config.seed, epoch], np.uint64)
         generator = np.random.Generator(np.random.Philox(key=key))
         order = generator.permutation(len(dataset.train_labels))
         for batch in range(len(self)):
             chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-            values = dataset.train_values[chosen]
-            if config.augment_shift:
-                limit = config.augment_shift
-                shifts = generator.integers(-limit, limit + 1, (len(chosen), 2))
-                values = shift_images(values, dataset.shape, shifts)
+            values = augment(dataset.train_values[chosen], dataset.shape, config, generator)
             labels = torch.from_numpy(dataset.train_labels[chosen].astype(np.int64))
             yield self._encode(values, epoch * len(self) + batch + 1), labels
 
     def _encode(self, values: NDArray[np.uint8], number: int) -> Tensor:
+        if self.table is not None and ENCODERS[self.encoder["kind"]].constant:
+            tick = torch.from_numpy(self.table[0].take(values.astype(np.intp)))
+            return tick.expand(self.config.ticks, *tick.shape)
         if self.table is not None:
             out = np.empty((self.config.ticks, *values.shape), np.float32)
             index = values.astype(np.intp)
@@ -142,13 +110,13 @@ def train_epoch(
         lr = learning_rate(base, first + batch, steps)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        spikes = model(events)
-        loss = count_loss(spikes, labels, config.logit_scale, config.label_smoothing)
+        activity = model.activity(events)
+        loss = objective(model, activity, labels, config)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         total_loss += loss.detach() * len(labels)
-        right += (predict(spikes) == labels).sum()
+        right += (prediction(model, activity) == labels).sum()
         on_batch(float(loss.detach()))
     samples = len(batches.dataset.train_labels)
     mean = float(total_loss) / samples
@@ -164,7 +132,7 @@ def evaluate(model: SpikingNetwork, inputs: NDArray[np.uint8], labels: NDArray[n
     right = 0
     for start in range(0, len(inputs), EVALUATION_BATCH):
         part = slice(start, start + EVALUATION_BATCH)
-        guess = predict(model(to_events(inputs[part]))).numpy()
+        guess = prediction(model, model.activity(to_events(inputs[part]))).numpy()
         right += int((guess == labels[part]).sum())
     return right / max(len(labels), 1)
 

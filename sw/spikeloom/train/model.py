@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..spec.errors import NetworkError
+from ..spec.errors import NetworkError, UsageError
 from ..spec.network import Reset, ResetOrder
-from ..spec.numfmt import DECAY_ONE, POTENTIAL_MAX, POTENTIAL_MIN, THRESHOLD_MAX
-from .neurons import LIFParameters, lif, lif_trace
-from .quantise import choose_threshold, quantise_weight
+from ..spec.numfmt import DECAY_ONE, POTENTIAL_MAX, POTENTIAL_MIN
+from .neurons import LIFParameters, lif_final, lif_trace
+from .quantise import choose_threshold, quantise_bias, quantise_weight
 from .surrogates import ArcTan, Surrogate
 
 EXACT = 1 << 24
@@ -37,6 +38,16 @@ class NeuronConfig:
         Lower clip of the potential, 0 or less; None for that of 16 bits.
     detach_reset
         True to leave the reset out of the gradient.
+    learn_decay
+        Whether the decay is trained, one for the population, from ``decay`` (PLIF).
+    bias
+        Whether a bias is trained, one for the population, from 0.
+
+    Notes
+    -----
+    There is no learnable threshold: a population whose threshold, weights, bias, reset
+    value, initial potential and floor are all multiplied by one positive number gives the
+    same spikes, so a trained threshold is a trained scale of the weights.
     """
 
     decay: float = 0.9
@@ -46,6 +57,18 @@ class NeuronConfig:
     initial: float = 0.0
     floor: float | None = None
     detach_reset: bool = True
+    learn_decay: bool = False
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        if self.learn_decay and not 0 < self.decay < 1:
+            raise UsageError(
+                f"decay must be above 0 and below 1 to be learnt (plif), not {self.decay:g}"
+            )
+
+    def readout(self) -> NeuronConfig:
+        """Return the neurons that never fire, for an output that is read as a potential."""
+        return replace(self, reset=Reset.NONE, reset_value=0.0)
 
     def parameters(self, threshold: int) -> LIFParameters:
         """Return the parameters for an integer ``threshold``, or real ones for 0."""
@@ -77,6 +100,20 @@ class NeuronConfig:
             ceiling=POTENTIAL_MAX,
             integer=True,
         )
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What the loss sees, with gradients.
+
+    ``events`` are those of the input that pass its gate, and ``spikes`` those by
+    population, [T, N, n]; ``final`` is V of the output after the last tick, [N, n], in
+    thresholds.
+    """
+
+    events: Tensor
+    spikes: dict[str, Tensor]
+    final: Tensor
 
 
 @dataclass(frozen=True)
@@ -115,8 +152,10 @@ class SpikingLayer(nn.Module):
 
     Notes
     -----
-    The buffer ``threshold`` is 0 while the layer is real-valued, with the threshold at 1,
-    and the integer threshold once it is quantised.
+    The parameter ``weight`` is what an event of the greatest magnitude adds, in thresholds,
+    so that initial weights and learning rate suit every magnitude.  The buffer
+    ``threshold`` is 0 while the layer is real-valued, with the threshold at 1, and the
+    integer threshold once it is quantised.
     """
 
     threshold: Tensor
@@ -144,6 +183,9 @@ class SpikingLayer(nn.Module):
         limit = (3 / n_inputs) ** 0.5
         draws = torch.rand(n_neurons, n_inputs, generator=generator)
         self.weight = nn.Parameter((draws * 2 - 1) * limit)
+        self.bias = nn.Parameter(torch.zeros(())) if neuron.bias else None
+        start = torch.tensor(neuron.decay, dtype=torch.float64)
+        self.decay_logit = nn.Parameter(start.logit().float()) if neuron.learn_decay else None
         self.register_buffer("threshold", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -154,26 +196,97 @@ class SpikingLayer(nn.Module):
     def quantise(self) -> None:
         """Choose the step and compute on integers from now on; once only."""
         if not self.quantised:
-            threshold = choose_threshold(self.weight, self.weight_bits, self.magnitude, self.name)
-            self.threshold.fill_(min(threshold, THRESHOLD_MAX))
+            self.threshold.fill_(
+                choose_threshold(self.unit_weight(), self.weight_bits, self.magnitude, self.name)
+            )
+
+    def share(self) -> Tensor | None:
+        """Return the share of the potential kept, a scalar with gradient, if it is learnt."""
+        return None if self.decay_logit is None else self.decay_logit.sigmoid()
 
     def lif_parameters(self) -> LIFParameters:
-        """Return the neurons' parameters in the present mode."""
-        return self.neuron.parameters(int(self.threshold))
+        """Return the neurons' parameters in the present mode, the bias apart."""
+        p, share = self.neuron.parameters(int(self.threshold)), self.share()
+        return p if share is None else replace(p, decay=round(float(share.detach()) * DECAY_ONE))
+
+    def effective_bias(self) -> Tensor | None:
+        """Return the bias in use, a scalar: real, or a whole number; None if there is none."""
+        if self.bias is None or not self.quantised:
+            return self.bias
+        return quantise_bias(self.bias, int(self.threshold))
+
+    def unit_weight(self) -> Tensor:
+        """Return what a unit event adds, [n_neurons, n_inputs], in thresholds."""
+        return self.weight if self.magnitude == 1 else self.weight / self.magnitude
 
     def effective_weight(self) -> Tensor:
         """Return the weights in use, [n_neurons, n_inputs]: real, or whole numbers."""
+        weight = self.unit_weight()
         if not self.quantised:
-            return self.weight
-        return quantise_weight(self.weight, int(self.threshold), self.weight_bits)
+            return weight
+        return quantise_weight(weight, int(self.threshold), self.weight_bits)
 
     def current(self, events: Tensor) -> Tensor:
-        """Return the input of each tick, [T, N, n_neurons], of events [T, N, n_inputs]."""
-        return nn.functional.linear(events, self.effective_weight())
+        """Return input and bias of each tick, [T, N, n_neurons], of events [T, N, n_inputs].
+
+        Events that are one tick's, expanded over all ticks, are weighted once.
+        """
+        constant = len(events) > 1 and events.stride(0) == 0
+        current = nn.functional.linear(events[0] if constant else events, self.effective_weight())
+        bias = self.effective_bias()
+        if bias is not None:
+            current = current + bias
+        return current.expand(len(events), *current.shape) if constant else current
 
     def forward(self, events: Tensor) -> Tensor:
         """Return the spikes, [T, N, n_neurons], that the events [T, N, n_inputs] cause."""
-        return lif(self.current(events), self.lif_parameters(), self.surrogate)
+        return self.activity(events)[0]
+
+    def activity(self, events: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the spikes and the final potential V, [N, n_neurons], in thresholds."""
+        p = self.lif_parameters()
+        spikes, final = lif_final(self.current(events), p, self.surrogate, self.share())
+        return spikes, final / p.threshold
+
+
+class _Step(torch.autograd.Function):
+    """1 where the logit is above 0, else 0; the gradient is that of a clipped identity."""
+
+    @staticmethod
+    def forward(ctx: Any, logit: Tensor) -> Tensor:
+        ctx.save_for_backward(logit)
+        return (logit > 0).to(logit.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (logit,) = ctx.saved_tensors
+        return grads[0] * (logit.abs() < 1).to(logit.dtype)
+
+
+class InputGate(nn.Module):
+    """Learns which input neuron may send in which tick.
+
+    A closed place drops its events: they cost no synaptic operations, and no accelerator
+    sees them, since the encoder keeps the gate as its ``mask``.  The gradient passes the
+    step straight through (Bengio, Leonard and Courville 2013).
+
+    Parameters
+    ----------
+    ticks, n_inputs
+        Size; all places start open.
+    """
+
+    def __init__(self, ticks: int, n_inputs: int) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.full((ticks, n_inputs), 0.1))
+
+    def mask(self) -> Tensor:
+        """Return 1 where the gate is open, else 0, [T, n_inputs]."""
+        return _Step.apply(self.logit)
+
+    def forward(self, events: Tensor) -> Tensor:
+        """Return the events [T, N, n_inputs] that pass."""
+        return events * self.mask()[:, None, :]
 
 
 class SpikingNetwork(nn.Module):
@@ -196,6 +309,10 @@ class SpikingNetwork(nn.Module):
         training (never once quantised).
     seed
         Seed of the initial weights.
+    readout
+        Whether the output population never fires and is read as a potential.
+    gate_ticks
+        Ticks of a sample if an :class:`InputGate` is to be learnt, else 0.
     """
 
     def __init__(
@@ -207,6 +324,8 @@ class SpikingNetwork(nn.Module):
         max_magnitude: int = 1,
         dropout: float = 0.0,
         seed: int = 0,
+        readout: bool = False,
+        gate_ticks: int = 0,
     ) -> None:
         super().__init__()
         if len(sizes) < 2:
@@ -214,11 +333,15 @@ class SpikingNetwork(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.sizes, self.max_magnitude, self.dropout = tuple(sizes), max_magnitude, dropout
         self.dropout_generator = torch.Generator()
+        neuron, self.readout = neuron or NeuronConfig(), readout
+        self.gate = InputGate(gate_ticks, sizes[0]) if gate_ticks else None
         hidden = len(sizes) - 2
         names = ["hidden"] if hidden == 1 else [f"hidden{i + 1}" for i in range(hidden)]
         self.layers = nn.ModuleList(
             SpikingLayer(
-                name, n_in, n_out, neuron or NeuronConfig(), surrogate or ArcTan(),
+                name, n_in, n_out,
+                neuron.readout() if readout and index == hidden else neuron,
+                surrogate or ArcTan(),
                 weight_bits, max_magnitude if index == 0 else 1, generator,
             )
             for index, (name, n_in, n_out) in enumerate(
@@ -244,12 +367,23 @@ class SpikingNetwork(nn.Module):
 
     def forward(self, events: Tensor) -> Tensor:
         """Return the output spikes, [T, N, n_output], of events, float [T, N, n_input]."""
+        return self.activity(events).spikes["output"]
+
+    def activity(self, events: Tensor) -> Activity:
+        """Return every population's spikes and the output's potential, with gradients."""
         *hidden, output = self.populations()
+        events = entered = self.gated(events)
+        spikes: dict[str, Tensor] = {}
         for layer in hidden:
-            events = layer(events)
+            events = spikes[layer.name] = layer(events)
             if self.training and self.dropout and not layer.quantised:
                 events = events * self._mask(events)
-        return output(events)
+        spikes[output.name], final = output.activity(events)
+        return Activity(entered, spikes, final)
+
+    def gated(self, events: Tensor) -> Tensor:
+        """Return the events that pass the gate, if there is one."""
+        return events if self.gate is None else self.gate(events)
 
     def _mask(self, spikes: Tensor) -> Tensor:
         keep = 1 - self.dropout
@@ -259,7 +393,7 @@ class SpikingNetwork(nn.Module):
     @torch.no_grad()
     def trace(self, events: Tensor) -> Trace:
         """Return what every population does on events, float [T, N, n_input]."""
-        out = Trace({}, {}, {})
+        out, events = Trace({}, {}, {}), self.gated(events)
         for layer in self.populations():
             events, potentials, final = lif_trace(layer.current(events), layer.lif_parameters())
             out.spikes[layer.name] = events

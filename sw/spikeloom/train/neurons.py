@@ -199,37 +199,83 @@ def _carry(h: Tensor, s: Tensor, slope: Tensor, p: LIFParameters) -> Tensor | fl
     return through if inside is None else through.mul_(inside)
 
 
+def _slope(h: Tensor, p: LIFParameters, surrogate: Surrogate) -> Tensor:
+    """Return the stand-in for dS/dH, [T, N, n]."""
+    if p.reset is Reset.NONE:
+        return torch.zeros_like(h)
+    slope = surrogate.gradient((h - p.threshold).mul_(1 / p.threshold))
+    return slope.mul_(1 / p.threshold)
+
+
+def _share_gradient(h: Tensor, s: Tensor, later: Tensor, p: LIFParameters) -> Tensor:
+    """Return dL/dshare, a scalar, where ``later`` is dL/dV of each tick, [T, N, n]."""
+    decayed = h.clone()
+    if p.before_decay:
+        _reset(decayed, s, p)
+        _clip(decayed, p)
+    else:
+        if p.reset in (Reset.ZERO, Reset.VALUE):
+            decayed.addcmul_(decayed, s, value=-1)
+        inside = _inside(h, s, p)
+        if inside is not None:
+            decayed.mul_(inside)
+    return (decayed * later).sum()
+
+
 class _LIF(torch.autograd.Function):
-    """Spikes and potentials of :func:`lif_trace`, with the gradient of the spikes."""
+    """Spikes and final potential of :func:`lif_trace`, with their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, current: Tensor, p: LIFParameters, surrogate: Surrogate) -> Tensor:
-        spikes, potentials, _ = lif_trace(current, p)
+    def forward(
+        ctx: Any, current: Tensor, share: Tensor | None, p: LIFParameters, surrogate: Surrogate
+    ) -> tuple[Tensor, Tensor]:
+        spikes, potentials, final = lif_trace(current, p)
         ctx.save_for_backward(potentials, spikes)
         ctx.facts = p, surrogate
-        return spikes
+        ctx.set_materialize_grads(False)
+        return spikes, final
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, Tensor | None, None, None]:
         h, s = ctx.saved_tensors
         p, surrogate = ctx.facts
-        if p.reset is Reset.NONE:
-            return torch.zeros_like(h), None, None
-        slope = surrogate.gradient((h - p.threshold).mul_(1 / p.threshold))
-        slope.mul_(1 / p.threshold)
-        out = grads[0] * slope
+        of_spikes, of_final = grads
+        slope = _slope(h, p, surrogate)
+        out = torch.zeros_like(h) if of_spikes is None else of_spikes * slope
         carry = _carry(h, s, slope, p)
+        if of_final is not None:
+            out[-1].add_(of_final * (carry if isinstance(carry, float) else carry[-1]))
         for t in range(len(out) - 2, -1, -1):
             if isinstance(carry, float):
                 out[t].add_(out[t + 1], alpha=carry)
             else:
                 out[t].addcmul_(carry[t], out[t + 1])
-        return out, None, None
+        of_share = None
+        if ctx.needs_input_grad[1]:
+            last = torch.zeros_like(out[0]) if of_final is None else of_final
+            of_share = _share_gradient(h, s, torch.cat([out[1:], last[None]]), p)
+        return out, of_share, None, None
+
+
+def lif_final(
+    current: Tensor, p: LIFParameters, surrogate: Surrogate, share: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return spikes, [T, N, n], and final V, [N, n], of :func:`lif_trace`, with gradients.
+
+    Parameters
+    ----------
+    current, p, surrogate
+        As of :func:`lif_trace` and :class:`LIF`.
+    share
+        Scalar that gets the gradient of the decay; the forward pass uses ``p.decay``
+        (Fang et al. 2021, PLIF, with the rounding to Q0.15 passed straight through).
+    """
+    return _LIF.apply(current, share, p, surrogate)
 
 
 def lif(current: Tensor, p: LIFParameters, surrogate: Surrogate) -> Tensor:
     """Return the spikes, [T, N, n], of :func:`lif_trace`, with a surrogate gradient."""
-    return _LIF.apply(current, p, surrogate)
+    return lif_final(current, p, surrogate)[0]
 
 
 class LIF(nn.Module):

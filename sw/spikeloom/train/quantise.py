@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..spec.errors import CapacityError
-from ..spec.numfmt import ACCUMULATOR_MAX, POTENTIAL_MAX, THRESHOLD_MAX, signed_range
+from ..spec.numfmt import ACCUMULATOR_MAX, POTENTIAL_MAX, POTENTIAL_MIN, THRESHOLD_MAX, signed_range
 
 HEADROOM = 0.9
 """Share of the accumulator that the weights may fill when the step is chosen: they
@@ -59,6 +59,11 @@ def quantise_weight(weight: Tensor, threshold: int, bits: int) -> Tensor:
     return _Quantise.apply(weight, threshold, low, high)
 
 
+def quantise_bias(bias: Tensor, threshold: int) -> Tensor:
+    """Return clip(round(bias * threshold)) in 16 bits, as :func:`quantise_weight` does."""
+    return _Quantise.apply(bias, threshold, POTENTIAL_MIN, POTENTIAL_MAX)
+
+
 def worst_sum(weight: Tensor, magnitude: int = 1) -> float:
     """Return the greatest absolute input any neuron can get in a tick.
 
@@ -69,13 +74,47 @@ def worst_sum(weight: Tensor, magnitude: int = 1) -> float:
     return float(torch.maximum(positive, negative)) * magnitude
 
 
+def threshold_limit(weight: Tensor, magnitude: int = 1, name: str = "") -> int:
+    """Return the greatest threshold at which no input overflows the accumulator.
+
+    Parameters and errors as of :func:`choose_threshold`.
+    """
+    worst = worst_sum(weight, magnitude)
+    limit = (ACCUMULATOR_MAX - POTENTIAL_MAX) * HEADROOM / max(worst, 1e-9)
+    if limit < 1:
+        raise CapacityError(
+            f"the input of population {name} may reach {worst:.0f} thresholds in one tick, but "
+            f"the accumulator holds {ACCUMULATOR_MAX}; use fewer inputs, a smaller "
+            "max_magnitude or more weight decay"
+        )
+    return int(min(THRESHOLD_MAX, limit))
+
+
+@torch.no_grad()
+def candidate_thresholds(
+    weight: Tensor, bits: int, magnitude: int = 1, name: str = ""
+) -> list[int]:
+    """Return the thresholds of :data:`CANDIDATES` clipping limits, the greatest first.
+
+    The limits go from a fifth of the greatest absolute weight up.  Parameters and errors as
+    of :func:`choose_threshold`.
+    """
+    low, high = signed_range(bits)
+    greatest = float(weight.abs().max()) or 1.0
+    limit = threshold_limit(weight.double(), magnitude, name)
+    out: dict[int, None] = {}
+    for step in range(CANDIDATES):
+        share = 0.2 + 0.8 * (step + 1) / CANDIDATES
+        out[min(max(round(max(-low, high) / (greatest * share)), 1), limit)] = None
+    return list(out)
+
+
 @torch.no_grad()
 def choose_threshold(weight: Tensor, bits: int, magnitude: int = 1, name: str = "") -> int:
     """Return the integer threshold whose step suits the weights best.
 
-    Of :data:`CANDIDATES` clipping limits, from a fifth of the greatest absolute weight up,
-    the one of least squared error is taken.  If the weights could overflow the
-    accumulator with it, the step is made larger until they cannot.
+    Of :func:`candidate_thresholds` the one of least squared error is taken.  None of them
+    lets the weights overflow the accumulator.
 
     Parameters
     ----------
@@ -95,19 +134,8 @@ def choose_threshold(weight: Tensor, bits: int, magnitude: int = 1, name: str = 
     """
     weight = weight.double()
     low, high = signed_range(bits)
-    greatest = float(weight.abs().max()) or 1.0
-    limit = min(THRESHOLD_MAX, (ACCUMULATOR_MAX - POTENTIAL_MAX) * HEADROOM / max(
-        worst_sum(weight, magnitude), 1e-9))  # fmt: skip
-    if limit < 1:
-        raise CapacityError(
-            f"the input of population {name} may reach {worst_sum(weight, magnitude):.0f} "
-            f"thresholds in one tick, but the accumulator holds {ACCUMULATOR_MAX}; use fewer "
-            "inputs, a smaller max_magnitude or more weight decay"
-        )
     best, best_error = 1, float("inf")
-    for step in range(CANDIDATES):
-        share = 0.2 + 0.8 * (step + 1) / CANDIDATES
-        threshold = int(min(max(round(max(-low, high) / (greatest * share)), 1), limit))
+    for threshold in candidate_thresholds(weight, bits, magnitude, name):
         rounded = (weight * threshold).round().clamp(low, high) / threshold
         error = float((rounded - weight).square().sum())
         if error < best_error:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import platform
-import shlex
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +14,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..artefact import Artefact, write_artefact
 from ..files import write_atomically
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from ..spec.network import Network
+from .calibrate import PopulationReport, calibrate
 from .checkpoint import (
+    FLOAT_FILE,
     Checkpoint,
     load_checkpoint,
+    load_start,
     save_checkpoint,
     set_aside,
 )
 from .config import TrainConfig, default_config
-from .datasets import Dataset, load_dataset
-from .encoders import encode, max_magnitude
+from .datasets import Dataset, load_dataset, stratified
+from .encoders import encode, max_magnitude, pack_mask
 from .export import export_input, export_network
-from .loop import Batches, evaluate, traces, train_epoch
+from .loop import Batches, evaluate, to_events, traces, train_epoch
 from .model import NeuronConfig, SpikingNetwork
 from .progress import TrainingProgress
+from .provenance import Outcome, activity_of, provenance_of
 from .surrogates import make_surrogate
 
 __all__ = ["TrainConfig", "TrainResult", "build_model", "default_config", "train"]
@@ -64,6 +64,8 @@ class TrainResult:
         Wall time of this call.
     model
         The quantised PyTorch model.
+    calibration
+        A report per population if it was quantised without training, else empty.
     """
 
     network: Network
@@ -76,6 +78,7 @@ class TrainResult:
     history: list[dict[str, Any]]
     seconds: float
     model: SpikingNetwork = field(repr=False)
+    calibration: tuple[PopulationReport, ...] = ()
 
     def quantised_spikes(self, inputs: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
         """Return every population's spikes, uint8 [S, T, n], on inputs [S, T, ...]."""
@@ -121,6 +124,8 @@ def build_model(config: TrainConfig, n_inputs: int, n_classes: int) -> SpikingNe
         initial=config.initial,
         floor=config.floor,
         detach_reset=config.detach_reset,
+        learn_decay=config.neuron == "plif",
+        bias=config.bias,
     )
     return SpikingNetwork(
         (n_inputs, *config.hidden, n_classes),
@@ -130,6 +135,8 @@ def build_model(config: TrainConfig, n_inputs: int, n_classes: int) -> SpikingNe
         max_magnitude=max_magnitude(config.encoder_facts()),
         dropout=config.dropout,
         seed=config.seed,
+        readout=config.loss == "membrane",
+        gate_ticks=config.ticks if config.input_gate else 0,
     )
 
 
@@ -142,15 +149,28 @@ class _Run:
         self.facts = export_input(config, self.dataset.train_values.shape[1])
         self.test_inputs = encode(self.facts, self.dataset.test_values)
         self.batches = Batches(config, self.dataset)
-        self.model = build_model(config, self.facts.shape[0], self.dataset.classes)
+        self.model = self._new_model()
         self.optimizer = self._new_optimizer()
         self.history: list[dict[str, Any]] = []
 
+    def _new_model(self) -> SpikingNetwork:
+        model = build_model(self.config, self.facts.shape[0], self.dataset.classes)
+        if self.config.start is not None:
+            own = {k: v for k, v in model.state_dict().items() if k.startswith("gate.")}
+            _load(model, {**own, **load_start(self.config).model}, self.config.start)
+            if model.quantised:
+                raise DataError(f"{self.config.start} must hold a float stage, not integers")
+        return model
+
     def _new_optimizer(self) -> torch.optim.Optimizer:
+        parameters = list(self.model.parameters())
+        scalars = [p for p in parameters if not p.ndim]  # biases and decays: no weight decay
+        groups: list[dict[str, Any]] = [{"params": [p for p in parameters if p.ndim]}]
+        if scalars:
+            groups.append({"params": scalars, "weight_decay": 0.0})
         return torch.optim.AdamW(
-            self.model.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay,
-            fused=True,
-        )  # fmt: skip
+            groups, lr=self.config.lr, weight_decay=self.config.weight_decay, fused=True
+        )
 
     def accuracy(self) -> float:
         """Return the share of right predictions on the test set."""
@@ -159,12 +179,12 @@ class _Run:
     def restore(self) -> None:
         """Continue from the checkpoint in the folder."""
         checkpoint = load_checkpoint(self.folder, self.config)
+        _load(self.model, checkpoint.model, self.folder)
         try:
-            self.model.load_state_dict(dict(checkpoint.model))
             self.optimizer.load_state_dict(dict(checkpoint.optimizer))
         except (RuntimeError, ValueError, KeyError) as error:
             raise DataError(
-                f"the checkpoint in {self.folder} does not fit the model: {error}"
+                f"the checkpoint in {self.folder} does not fit the optimiser: {error}"
             ) from None
         self.history = checkpoint.history
 
@@ -179,11 +199,10 @@ class _Run:
         facts["test_accuracy"] = self.accuracy()
         seconds = round(time.perf_counter() - start, 3)
         self.history.append({"epoch": epoch + 1, "stage": stage, **facts, "seconds": seconds})
-        save_checkpoint(
-            self.folder,
-            self.config,
-            Checkpoint(self.model.state_dict(), self.optimizer.state_dict(), self.history),
-        )
+        state = Checkpoint(self.model.state_dict(), self.optimizer.state_dict(), self.history)
+        if epoch + 1 == self.config.epochs_float:
+            save_checkpoint(self.folder, self.config, state, FLOAT_FILE)
+        save_checkpoint(self.folder, self.config, state)
         write_atomically(self.folder / METRICS_FILE, _metrics(self.history))
         progress.epoch(self.history[-1])
 
@@ -191,33 +210,48 @@ class _Run:
         """Return the accuracy at the end of the float stage."""
         if self.config.epochs_float:
             return float(self.history[self.config.epochs_float - 1]["test_accuracy"])
-        fresh = build_model(self.config, self.facts.shape[0], self.dataset.classes)
-        return evaluate(fresh, self.test_inputs, self.dataset.test_labels)
+        return evaluate(self._new_model(), self.test_inputs, self.dataset.test_labels)
+
+    def calibrate(self) -> tuple[PopulationReport, ...]:
+        """Quantise without training, on training samples of every class."""
+        labels = self.dataset.train_labels
+        chosen = stratified(labels, min(self.config.calibration_samples, len(labels)), 0)
+        events = to_events(encode(self.facts, self.dataset.train_values[chosen]))
+        return tuple(calibrate(self.model, events))
 
     def result(self, started: float) -> TrainResult:
         """Quantise if it was not done in training, and return the result."""
-        self.model.quantise()
-        accuracy, accuracy_float = self.accuracy(), self.float_accuracy()
+        calibration = () if self.model.quantised else self.calibrate()
+        if self.model.gate is not None:
+            mask = pack_mask(self.model.gate.mask().detach().numpy() > 0)
+            self.facts = replace(self.facts, encoder={**self.facts.encoder, "mask": mask})
+            self.test_inputs = encode(self.facts, self.dataset.test_values)
+        outcome = Outcome(
+            accuracy_float=self.float_accuracy(),
+            accuracy_quantised=self.accuracy(),
+            activity=activity_of(self.model, self.test_inputs, self.dataset.test_labels),
+            calibration=calibration,
+        )
         return TrainResult(
             network=export_network(self.model),
             input_facts=self.facts,
-            provenance=_provenance(self.config, accuracy_float, accuracy, self._activity()),
-            accuracy_float=accuracy_float,
-            accuracy_quantised=accuracy,
+            provenance=provenance_of(self.config, outcome),
+            accuracy_float=outcome.accuracy_float,
+            accuracy_quantised=outcome.accuracy_quantised,
             test_inputs=self.test_inputs,
             test_labels=self.dataset.test_labels,
             history=self.history,
             seconds=time.perf_counter() - started,
             model=self.model,
+            calibration=calibration,
         )
 
-    def _activity(self) -> dict[str, float]:
-        samples = max(len(self.test_inputs), 1)
-        totals = {"input": float(np.count_nonzero(self.test_inputs))}
-        for trace in traces(self.model, self.test_inputs):
-            for name, spikes in trace.spikes.items():
-                totals[name] = totals.get(name, 0.0) + float(spikes.sum(dtype=torch.float64))
-        return {name: round(total / samples, 3) for name, total in totals.items()}
+
+def _load(model: SpikingNetwork, state: Mapping[str, Any], folder: object) -> None:
+    try:
+        model.load_state_dict(dict(state))
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise DataError(f"the checkpoint in {folder} does not fit the model: {error}") from None
 
 
 def _metrics(history: list[dict[str, Any]]) -> bytes:
@@ -226,28 +260,6 @@ def _metrics(history: list[dict[str, Any]]) -> bytes:
     writer.writeheader()
     writer.writerows(history)
     return text.getvalue().encode()
-
-
-def _provenance(
-    config: TrainConfig, accuracy_float: float, accuracy: float, activity: dict[str, float]
-) -> dict[str, Any]:
-    argv = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv[0] not in ("", "-c") else []
-    return {
-        "made_by": f"spikeloom {__version__} train",
-        "command": shlex.join(argv),
-        "dataset": config.dataset,
-        "seed": config.seed,
-        "epochs": {"float": config.epochs_float, "qat": config.epochs_qat},
-        "accuracy_float": accuracy_float,
-        "accuracy_quantised": accuracy,
-        "events_per_test_sample": activity,
-        "config": config.to_dict(),
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-        },
-    }
 
 
 def train(

@@ -115,11 +115,28 @@ class Sigmoid(Surrogate):
         return (1 - y).mul_(y).mul_(slope)
 
 
+@dataclass(frozen=True)
+class Triangle(Surrogate):
+    """(1 / a) * max(0, 1 - abs(x) / a) with a = width.
+
+    Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of
+    spiking neurons", there scaled by a further factor; here the area is 1.
+    """
+
+    DEFAULT: ClassVar[float] = 1.0
+
+    def gradient(self, x: Tensor) -> Tensor:
+        """Return the stand-in for dS/dx."""
+        y = x.abs().mul_(-1 / self.width).add_(1)
+        return y.clamp_(min=0).mul_(1 / self.width)
+
+
 SURROGATES: dict[str, type[Surrogate]] = {
     "arctan": ArcTan,
     "superspike": SuperSpike,
     "rectangular": Rectangular,
     "sigmoid": Sigmoid,
+    "triangle": Triangle,
 }
 """The surrogates by name."""
 
