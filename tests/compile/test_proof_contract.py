@@ -168,6 +168,24 @@ def test_magnitudes_of_multi_spike_neurons_follow_from_their_potentials():
     assert (bound.low, bound.high) == (-50, 36)
 
 
+def test_magnitudes_that_grow_from_tick_to_tick_are_bounded():
+    # each round of the loop adds one spike, until 127
+    network = Network(
+        (InputPopulation("input", (1,)),),
+        (Population("n", (1,), threshold=10, decay=0, multi_spike=True),),
+        (
+            Projection("input", "n", np.array([[10]])),
+            Projection("n", "n", np.array([[10]]), delay=1),
+        ),
+        ("n",),
+    )
+    trace = GoldenModel(network).run(np.ones((1, 140, 1), int))
+    assert trace.spikes["n"][0, :, 0].tolist() == [min(t, 127) for t in range(1, 141)]
+    assert spike_magnitudes(network)["n"].tolist() == [127]
+    bound = prove_no_overflow(network)["n"]
+    assert bound.high == trace.potentials["n"].max() == 1280
+
+
 def test_a_convolution_that_may_overflow_is_refused():
     network = Network(
         (InputPopulation("input", (3, 3, 8), 15, signed=True),),
