@@ -21,13 +21,13 @@ from spikeloom.board.driver import Board
 from spikeloom.board.result import RunResult
 from spikeloom.compile import compile_network
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.errors import DeviceError
+from spikeloom.spec.errors import DeviceError, EngineError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
 
 from .golden import Trace
 from .run import golden_trace
-from .transports import open_transport
+from .transports import ENGINES, open_transport
 
 TICKS = 100
 SAMPLES = 4
@@ -90,8 +90,10 @@ def bench_rtl(config: BuildConfig, engine: str, seed: int = SEED) -> list[Figure
     """Return the figures of one build.
 
     Raises :class:`DeviceError` if any output differs from the golden model: a wrong answer
-    has no speed.
+    has no speed; :class:`EngineError` for an engine that counts no cycles.
     """
+    if engine not in ENGINES[1:]:
+        raise EngineError(f"engine must be one of {', '.join(ENGINES[1:])}, not {engine!r}")
     network = bench_network(seed)
     compiled = compile_network(network, config)
     figures: list[Figure] = []

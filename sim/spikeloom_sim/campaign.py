@@ -10,7 +10,7 @@ same core, and part after a reset, so that nothing may be left behind.
 
     python -m spikeloom_sim.campaign --networks 1000 --seed 1 --json campaign.json
 
-Exit code 0 if everything is equal, 1 if not; a failure is named with the arguments that
+Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the arguments that
 repeat it alone (``--seed S --first N --networks 1``).
 """
 
@@ -34,7 +34,7 @@ from spikeloom.compile import compile_network
 from spikeloom.files import write_atomically
 from spikeloom.report import to_json
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.errors import SpikeLoomError
+from spikeloom.spec.errors import EngineError, SpikeLoomError, UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import Network
 
@@ -142,13 +142,22 @@ def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
 
 
 def campaign(engine: str, seed: int, first: int, networks: int, progress: bool) -> Outcome:
-    """Run ``networks`` cases from number ``first`` on; stops at no failure."""
+    """Run ``networks`` cases from number ``first`` on; stops at no failure.
+
+    Raises :class:`UsageError` for numbers that make no campaign and :class:`EngineError` for
+    an engine that is unknown, not installed or does not build.
+    """
+    for name, value, least in (("networks", networks, 1), ("seed", seed, 0), ("first", first, 0)):
+        if value < least:
+            raise UsageError(f"{name} must be at least {least}, not {value}")
     outcome = Outcome(engine, seed, first)
     start = time.perf_counter()
     for number in range(first, first + networks):
         case = draw(seed, number)
         try:
             wrong = run_case(case, engine, outcome)
+        except (EngineError, UsageError):
+            raise
         except SpikeLoomError as error:
             wrong = f"{type(error).__name__}: {error}"
         outcome.networks += 1
@@ -183,7 +192,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
     args = parser.parse_args(argv)
     print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
-    outcome = campaign(args.engine, args.seed, args.first, args.networks, progress=True)
+    try:
+        outcome = campaign(args.engine, args.seed, args.first, args.networks, progress=True)
+    except (EngineError, UsageError) as error:
+        print(f"campaign: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
     if args.json:
         write_atomically(args.json, to_json(asdict(outcome)).encode())
     print(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikeloom.artefact import Artefact
 from spikeloom.board.driver import Board
+from spikeloom.board.loaded import prepare
 from spikeloom.board.result import PopulationTrace, RunResult
 from spikeloom.board.words import check_inputs
 from spikeloom.spec.errors import EngineError, UsageError
@@ -77,6 +78,7 @@ def run_artefact(
         raise EngineError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     if engine == "golden":
         return _as_result(artefact.network(), golden_trace(artefact, inputs))
+    _check_early(artefact, inputs)
     with Board(open_transport(engine, artefact, options=options)) as board:
         board.load(artefact, probe=probe)
         return board.run(inputs)
@@ -95,6 +97,9 @@ def verify_artefact(
     """
     if engine == "golden":
         raise UsageError("verify compares an engine with the golden model; name another engine")
+    if engine not in ENGINES:
+        raise EngineError(f"engine must be one of {', '.join(ENGINES[1:])}, not {engine!r}")
+    _check_early(artefact, inputs)
     compared = mismatches = cycles = sops = 0
     with Board(open_transport(engine, artefact, options=options)) as board:
         board.load(artefact, probe="all")
@@ -125,6 +130,12 @@ def as_trace(result: RunResult, like: Trace) -> Trace:
                 raise UsageError(f"{quantity} of population {name} were not probed")
             arrays[name] = array
     return Trace(**found, sops=result.sops, outputs=like.outputs)
+
+
+def _check_early(artefact: Artefact, inputs: NDArray[np.generic]) -> None:
+    """Refuse an artefact and inputs that will not do before a simulator is built for them."""
+    prepare(artefact, None)
+    _for_population(artefact, artefact.network(), inputs)
 
 
 def _for_population(

@@ -27,7 +27,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors take one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"spikeloom: {message}; see {self.prog} --help\n")
+        line = " ".join(message.split())
+        self.exit(2, f"spikeloom: {line}; see {self.prog} --help\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def one_line(error: BaseException) -> str:
     """Return what an error says in one line."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'file'}: {error.strerror}"
+        return " ".join(f"{error.filename or 'file'}: {error.strerror}".split())
     if isinstance(error, ImportError) and error.name:
         return f"this command needs the Python module {error.name}; spikeloom doctor says more"
     return " ".join(str(error).split()) or type(error).__name__

@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Compile; exit code 2 if the network does not fit (``--report``: 1)."""
+    """Compile; exit code 2 if the network does not fit (``--report``: 1), or cannot run."""
     from ..artefact import read_artefact, write_artefact
-    from ..compile import capacity_report, compile_network
+    from ..compile import capacity_report, compile_network, prove_no_overflow
+    from ..compile.capacity import check_supported
     from ..spec.config import preset
     from ..spec.errors import UsageError
 
@@ -35,6 +36,8 @@ def main(args: argparse.Namespace) -> int:
     network = source.network()
     capacity = capacity_report(network, config)
     if args.report:
+        prove_no_overflow(network)
+        check_supported(network)
         _print(args, capacity, sys.stdout)
         return 0 if capacity.fits else 1
     compiled = compile_network(network, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from ..spec.errors import DataError
 
 MAX_INPUT_BYTES = 1 << 32
 
+# RuntimeError: encrypted; NotImplementedError: another compression or version
+_DAMAGED = (
+    *(ValueError, OSError, EOFError, KeyError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
 
 def read_input(path: str | os.PathLike[str]) -> NDArray[np.generic]:
     """Return the array ``input`` of an npz file; nothing is unpickled.
@@ -27,23 +34,31 @@ def read_input(path: str | os.PathLike[str]) -> NDArray[np.generic]:
     if not file.is_file():
         raise DataError(f"input file {file} does not exist")
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{file} must be an npz archive with the array 'input'")
-            if "input" not in archive.files:
-                names = ", ".join(archive.files) or "nothing"
-                raise DataError(f"{file} must hold the array 'input', but holds {names}")
-            size = archive.zip.getinfo("input.npy").file_size if archive.zip else 0
-            if size > MAX_INPUT_BYTES:
-                raise DataError(
-                    f"{file}: 'input' must have at most {MAX_INPUT_BYTES} bytes, not {size}"
-                )
-            array = archive["input"]
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        with file.open("rb") as stream:
+            array = _input_of(file, np.load(stream, allow_pickle=False))
+    except _DAMAGED as error:
         raise DataError(f"{file} cannot be read as an npz archive: {error}") from None
+    if not isinstance(array, np.ndarray):  # NumPy returns the bytes of any other member
+        raise DataError(f"{file}: 'input' must be an array in npy format")
     if array.dtype.kind not in "iub":
         raise DataError(f"{file}: 'input' must be integers, not {array.dtype}")
     return np.asarray(array)
+
+
+def _input_of(file: Path, archive: Any) -> Any:
+    """Return the member ``input`` of what NumPy has opened."""
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise DataError(f"{file} must be an npz archive with the array 'input'")
+    with archive:
+        if "input" not in archive.files:
+            names = ", ".join(archive.files) or "nothing"
+            raise DataError(f"{file} must hold the array 'input', but holds {names}")
+        size = archive.zip.getinfo("input.npy").file_size if archive.zip else 0
+        if size > MAX_INPUT_BYTES:
+            raise DataError(
+                f"{file}: 'input' must have at most {MAX_INPUT_BYTES} bytes, not {size}"
+            )
+        return archive["input"]
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
     if args.samples is not None:
         if args.samples < 1:
             raise UsageError(f"--samples must be at least 1, not {args.samples}")
-        inputs = inputs[: args.samples]
+        inputs = inputs[: args.samples] if inputs.ndim else inputs
     outcome = verify_artefact(artefact, args.engine, inputs)
     if args.json:
         print(to_json(outcome.to_dict()), end="")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,6 +80,8 @@ def run_demo(
         raise UsageError(f"--engine of the demo must be pysim, cxxrtl or verilator, not {engine!r}")
     if samples is not None and samples < 1:
         raise UsageError(f"--samples must be at least 1, not {samples}")
+    if preset_name is not None:
+        preset(preset_name)
     from spikeloom_sim.run import run_artefact, verify_artefact
 
     from ..train.run import train
@@ -91,7 +92,7 @@ def run_demo(
     trained = stages.run(
         "train",
         f"encode {config.dataset} ({config.encoder}, {config.ticks} ticks) and train",
-        lambda: _train(train, config, out, quiet),
+        lambda: train(config, out / "training", progress=not quiet),
     )
     inputs, labels = trained.test_inputs, trained.test_labels
     chosen = slice(0, samples)
@@ -144,13 +145,6 @@ def run_demo(
     if not quiet:
         print("\n" + _report(summary, out))
     return summary
-
-
-def _train(train: Callable[..., TrainResult], config: TrainConfig, out: Path, quiet: bool) -> Any:
-    folder = out / "training"
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    return train(config, folder, progress=not quiet)
 
 
 def _compile(trained: TrainResult, out: Path, preset_name: str | None) -> Artefact:
