@@ -10,8 +10,8 @@ same core, and part after a reset, so that nothing may be left behind.
 
     python -m spikeloom_sim.campaign --networks 1000 --seed 1 --json campaign.json
 
-Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the arguments that
-repeat it alone (``--seed S --first N --networks 1``).
+Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
+arguments that repeat it alone (``--seed S --first N --networks 1``).
 """
 
 from __future__ import annotations
