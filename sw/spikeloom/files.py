@@ -25,8 +25,9 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         os.replace(name, target)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename, error.filename2 = str(target), None  # not the temporary name
+        if isinstance(error, OSError) and error.errno is not None:
+            # name the target, not the temporary file
+            raise OSError(error.errno, error.strerror, str(target)) from error
         raise
     folder = os.open(target.parent, os.O_RDONLY)
     try:
