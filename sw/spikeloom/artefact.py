@@ -184,18 +184,28 @@ def _read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
     return data
 
 
+def check_target(target: str | os.PathLike[str], replace: bool = False) -> Path:
+    """Return ``target`` if an artefact may be written there.
+
+    It may not exist unless it is an empty folder, or an artefact and ``replace`` is true;
+    raises :class:`ArtefactError` otherwise.
+    """
+    target = Path(target)
+    if target.exists():
+        empty = target.is_dir() and not any(target.iterdir())
+        old = target.is_dir() and (target / MANIFEST_FILE).is_file()
+        if not empty and not (old and replace):
+            raise ArtefactError(f"{target} exists already; choose another name or remove it")
+    return target
+
+
 @contextlib.contextmanager
 def staged_folder(target: str | os.PathLike[str], replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder that becomes ``target`` if the block ends well.
 
-    ``target`` may not exist unless ``replace`` is true and it is an artefact
-    or an empty folder; raises :class:`ArtefactError` otherwise.
+    See :func:`check_target` for what ``target`` may be.
     """
-    target = Path(target)
-    if target.exists():
-        old = target.is_dir() and ((target / MANIFEST_FILE).is_file() or not any(target.iterdir()))
-        if not old or not (replace or not any(target.iterdir())):
-            raise ArtefactError(f"{target} exists already; choose another name or remove it")
+    target = check_target(target, replace)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

@@ -139,3 +139,14 @@ def test_bad_use_of_bench(tmp_path, capsys):
     assert "preset must be one of" in refused(capsys, *argv, "--preset", "none")
     assert "network does not fit build tiny" in refused(capsys, *argv, "--preset", "tiny")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "demo"])
+def test_a_foreign_folder_in_the_way_is_named_before_training(command, tmp_path, capsys):
+    folder = tmp_path / ("network" if command == "train" else "artefact")
+    folder.mkdir()
+    (folder / "mine.txt").write_text("keep")
+    line = refused(capsys, command, "--out", tmp_path)
+    assert line == f"{folder} exists already; choose another name or remove it"
+    assert (folder / "mine.txt").read_text() == "keep"
+    assert [p.name for p in tmp_path.iterdir()] == [folder.name]

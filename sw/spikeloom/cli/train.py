@@ -151,9 +151,12 @@ def _check(result: Any) -> dict[str, Any]:
 def main(args: argparse.Namespace) -> int:
     """Train, and write DIR/network."""
     config = config_of(args)
+    out = Path(args.out)
+    from ..artefact import check_target
+
+    check_target(out / "network", replace=True)
     from ..train.run import train
 
-    out = Path(args.out)
     result = train(config, out, progress=not args.json, resume=args.resume)
     result.write(out / "network", replace=True)
     summary = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artefact import Artefact, write_artefact
+from ..artefact import Artefact, check_target, write_artefact
 from ..compile import capacity_report, compile_network
 from ..files import write_atomically
 from ..report import table, to_json
@@ -87,6 +87,7 @@ def run_demo(
     from ..train.run import train
     from .pictures import draw_curve, draw_raster
 
+    check_target(out / "artefact", replace=True)
     out.mkdir(parents=True, exist_ok=True)
     stages = _Stages(quiet)
     trained = stages.run(
