@@ -109,17 +109,19 @@ def test_sums_beyond_float32_stay_exact(magnitude):
         MatrixModel(network).run(np.full((1, 1, 2000), magnitude))
 
 
-def test_odd_sums_beyond_float32_cancel_exactly():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_odd_sums_beyond_float32_cancel_exactly(sign):
     # the positive weights come first, so that partial sums leave 2^24
     n = 40001
     weights = np.full((1, n), 127, np.int8)
     weights[0, n // 2 + 1 :] = -127
     network = Network(
-        (InputPopulation("input", (n,), 127),),
+        (InputPopulation("input", (n,), 127, signed=True),),
         (Population("n", (1,), np.int32(1), np.int32(0)),),
         (Projection("input", "n", weights),),
         ("n",),
     )
-    inputs = np.full((4, 1, n), 127)
-    inputs[:, 0, -1] = 1
-    assert MatrixModel(network).run(inputs).potentials["n"].tolist() == [[[127 * 254 - 127]]] * 4
+    inputs = np.full((4, 1, n), 127 * sign)
+    inputs[:, 0, -1] = sign
+    expected = sign * (127 * 254 - 127)
+    assert MatrixModel(network).run(inputs).potentials["n"].tolist() == [[[expected]]] * 4
