@@ -33,7 +33,7 @@ def test_cells_of_xc7_are_counted_as_the_device_counts_them():
     }
 
 
-def test_cells_of_ecp5_are_counted_as_nextpnr_counts_them():
+def test_cells_of_ecp5_are_counted():
     counts = {"LUT4": 5, "CCU2C": 3, "TRELLIS_DPR16X4": 2, "TRELLIS_FF": 7, "DP16KD": 1}
     assert by_name(ecp5.resources(counts)) == {
         "LUT4": (5 + 6 + 8, 83_640),
@@ -44,6 +44,7 @@ def test_cells_of_ecp5_are_counted_as_nextpnr_counts_them():
 
 
 ROUTED = {
+    "utilization": {"TRELLIS_COMB": {"used": 21}, "TRELLIS_FF": {"used": 7}, "DCCA": {"used": 1}},
     "fmax": {"clock": {"achieved": 71.239, "constraint": 100}},
     "critical_paths": [
         {"from": "<async>", "to": "posedge clock", "path": []},
@@ -67,6 +68,15 @@ def test_the_routed_path_is_split_into_cells_and_routing():
         "clock, routed": (71.24, 90.0),
         "critical path, cells": (0.75, 11.111),
         "critical path, routing": (2.25, 11.111),
+    }
+
+
+def test_a_routed_design_has_the_cells_that_nextpnr_counts():
+    assert by_name(ecp5.routed_resources(ROUTED)) == {
+        "LUT4": (21, 83_640),
+        "FF": (7, 83_640),
+        "DP16KD": (0, 208),
+        "MULT18X18D": (0, 156),
     }
 
 
