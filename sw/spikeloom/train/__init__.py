@@ -2,8 +2,7 @@
 
 Importing this package does not import PyTorch.  :mod:`.encoders` and
 :mod:`.datasets` need NumPy only, so that a board can encode new data from an
-artefact's manifest; :mod:`.surrogates`, :mod:`.neurons`, :mod:`.quantise`,
-:mod:`.model`, :mod:`.checkpoint`, :mod:`.loop` and :mod:`.run` need PyTorch.
+artefact's manifest; all others but :mod:`.config` need PyTorch.
 
 The front door is :func:`spikeloom.train.run.train`.
 """

@@ -24,7 +24,7 @@ from .model import SpikingNetwork
 
 
 @dataclass(frozen=True)
-class Activity:
+class Behaviour:
     """What a quantised network does with the test set.
 
     ``events`` are events per sample by population, the input included; ``operations`` are
@@ -44,13 +44,13 @@ class Outcome:
 
     accuracy_float: float
     accuracy_quantised: float
-    activity: Activity
+    activity: Behaviour
     calibration: tuple[PopulationReport, ...] = ()
 
 
 def activity_of(
     model: SpikingNetwork, inputs: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> Activity:
+) -> Behaviour:
     """Return what the quantised ``model`` does with encoded inputs (S, T, ...)."""
     samples, right = max(len(inputs), 1), 0
     totals = {"input": float(inputs.sum(dtype=np.int64))}
@@ -65,7 +65,7 @@ def activity_of(
         right += int((guess == labels[start : start + len(guess)]).sum())
     fan_out = [layer.weight.shape[0] for layer in model.populations()]
     operations = sum(t * n for t, n in zip(totals.values(), fan_out, strict=False))
-    return Activity(
+    return Behaviour(
         {name: round(total / samples, 3) for name, total in totals.items()},
         round(operations / samples, 1),
         right / samples,
