@@ -9,7 +9,7 @@ there are (two per cycle at best), with nothing lost to sweeps or waiting.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from spikeloom.artefact import Artefact, write_artefact
 from spikeloom.board.driver import Board
 from spikeloom.board.result import RunResult
 from spikeloom.compile import compile_network
+from spikeloom.report import Figure
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import DeviceError, EngineError
 from spikeloom.spec.manifest import InputFacts
@@ -33,16 +34,6 @@ TICKS = 100
 SAMPLES = 4
 DENSITIES = (0.0, 0.01, 0.05, 0.15, 0.5, 1.0)
 SEED = 1
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured figure and the bound it can at best reach."""
-
-    name: str
-    measured: float
-    bound: float
-    unit: str
 
 
 def bench_network(seed: int = SEED) -> Network:

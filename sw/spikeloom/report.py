@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure and its bound: what is possible, what there is, or an aim."""
+
+    name: str
+    measured: float
+    bound: float
+    unit: str
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:

@@ -10,11 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..report import Figure
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError
 from . import design
 from .netlist import Netlist, read_netlist
-from .report import Figure, Report, Stage
+from .report import Report, Stage
 from .tools import NEXTPNR_ECP5, YOSYS, require, run_tool
 from .wrapper import TOP, wrapper_verilog
 

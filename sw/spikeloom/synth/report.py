@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..report import table
+from ..report import Figure, table
 from .timing import Path
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured figure and its bound: what the device has, or the project's aim."""
-
-    name: str
-    measured: float
-    bound: float
-    unit: str
 
 
 @dataclass(frozen=True)

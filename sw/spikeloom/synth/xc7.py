@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..report import Figure
 from ..spec.config import BuildConfig
 from . import design
 from .arcs import read_library
 from .netlist import read_netlist
-from .report import Figure, Report
+from .report import Report
 from .timing import GROUPS, TimingGraph
 from .tools import YOSYS, package_folder, run_tool
 
