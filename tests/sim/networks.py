@@ -3,6 +3,8 @@
 import numpy as np
 
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
+from spikeloom_sim.golden import GoldenModel
+from spikeloom_sim.matrix import MatrixModel
 
 
 def one_neuron(weight=10, shift=0, delay=0, magnitude=1, n_inputs=1, **facts):
@@ -41,3 +43,20 @@ def assert_traces_equal(expected, found):
     assert list(expected.counts) == list(found.counts) == list(expected.outputs)
     for name in expected.counts:
         np.testing.assert_array_equal(expected.counts[name], found.counts[name])
+
+
+def run(network, inputs):
+    """Return the trace of the golden model; the fast form must give the same one."""
+    trace = GoldenModel(network).run(inputs)
+    assert_traces_equal(trace, MatrixModel(network).run(inputs))
+    return trace
+
+
+def history(network, *events):
+    """Return (H per tick, S per tick, final V) of a network of one neuron."""
+    trace = run(network, column(*events))
+    return (
+        trace.potentials["n"][0, :, 0].tolist(),
+        trace.spikes["n"][0, :, 0].tolist(),
+        trace.final["n"][0, 0],
+    )

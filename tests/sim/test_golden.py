@@ -3,29 +3,13 @@
 import numpy as np
 import pytest
 
-from sim.networks import assert_traces_equal, column, one_neuron
+from sim.networks import column, history, one_neuron, run
 from spikeloom.spec.errors import DataError, NetworkError
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.matrix import MatrixModel
 
 HALF = 16384
-
-
-def run(network, inputs):
-    trace = GoldenModel(network).run(inputs)
-    assert_traces_equal(trace, MatrixModel(network).run(inputs))
-    return trace
-
-
-def history(network, *events):
-    """Return (H per tick, S per tick, final V) of a network of one neuron."""
-    trace = run(network, column(*events))
-    return (
-        trace.potentials["n"][0, :, 0].tolist(),
-        trace.spikes["n"][0, :, 0].tolist(),
-        trace.final["n"][0, 0],
-    )
 
 
 def test_integrator_adds_weights_without_decay():
