@@ -34,6 +34,24 @@ class BuildConfig:
         Entries of the population table, the input included: 4 to 256.
     projections
         Entries of the projection table: 4 to 256.
+    weight_bits
+        Width of a stored weight: 8, 4 or 2.
+    groups, runs
+        Entries of the two fan-out memories, which every kind of projection but dense
+        needs: both 0, or powers of two from 16 to 65536.
+    parameter_rows
+        Rows of P sets of neuron parameters, a power of two from 4 to 1024; 0: the neurons
+        of a population share theirs.
+    history_rows
+        Rows of P spikes kept for delayed projections: a power of two from 16 to 65536, or 0.
+    graded
+        Events have a signed magnitude, projections a shift: a multiplier per lane.
+    refractory
+        Neurons may be refractory.
+    current
+        Neurons may have a synaptic current (CUBA-LIF): a second state and multiplier per lane.
+    multi_spike
+        Neurons may fire several times a tick; needs ``graded``.
     """
 
     name: str
@@ -42,6 +60,15 @@ class BuildConfig:
     weight_rows: int
     populations: int = 16
     projections: int = 16
+    weight_bits: int = 8
+    groups: int = 0
+    runs: int = 0
+    parameter_rows: int = 0
+    history_rows: int = 0
+    graded: bool = False
+    refractory: bool = False
+    current: bool = False
+    multi_spike: bool = False
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -54,6 +81,24 @@ class BuildConfig:
         _power_of_two("weight_rows", self.weight_rows, 16, 65536)
         _power_of_two("populations", self.populations, 4, 256)
         _power_of_two("projections", self.projections, 4, 256)
+        _power_of_two("weight_bits", self.weight_bits, 2, 8)
+        for name, low, high in (
+            ("groups", 16, 65536),
+            ("runs", 16, 65536),
+            ("parameter_rows", 4, 1024),
+            ("history_rows", 16, 65536),
+        ):
+            if getattr(self, name) != 0:
+                _power_of_two(name, getattr(self, name), low, high)
+        for name in ("graded", "refractory", "current", "multi_spike"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        if bool(self.groups) != bool(self.runs):
+            raise UsageError(
+                f"groups and runs must both be 0 or both not, not {self.groups} and {self.runs}"
+            )
+        if self.multi_spike and not self.graded:
+            raise UsageError("multi_spike must come with graded: its events have magnitudes")
 
     @property
     def neurons(self) -> int:

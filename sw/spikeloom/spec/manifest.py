@@ -24,9 +24,21 @@ MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "network.safetensors"
 IMAGE_FILES = {
     name: f"images/{name}.bin"
-    for name in ("populations", "projections", "weights_even", "weights_odd")
+    for name in (
+        "populations",
+        "projections",
+        "weights_even",
+        "weights_odd",
+        "groups",
+        "runs",
+        "parameters",
+        "replays",
+    )
 }
-"""File of each memory image: raw little-endian uint32, whole rows from row 0."""
+"""File of each memory image: raw little-endian uint32, whole rows from row 0.
+
+Those of memories that a build lacks are left out.
+"""
 
 TICKS_MAX = (1 << 28) - 1
 MAX_MANIFEST_BYTES = 1 << 20

@@ -126,7 +126,10 @@ REGISTERS: tuple[Register, ...] = (
     Register(
         "NETWORK",
         0x02C,
-        (Field("n_populations", 0, 9, Access.READ_WRITE, "population table rows in use"),),
+        (
+            Field("n_populations", 0, 9, Access.READ_WRITE, "population table rows in use"),
+            Field("n_replays", 16, 9, Access.READ_WRITE, "replay table rows in use"),
+        ),
         "size of the loaded network; may be written while stopped only",
     ),
     _whole("TAG", 0x030, "free for the host: which artefact is loaded", Access.READ_WRITE),
