@@ -18,20 +18,25 @@ from numpy.typing import NDArray
 class FireSelect(IntEnum):
     """What of the potential goes to the decay multiplier when a neuron fires.
 
-    The reset and its order are encoded as this choice and ``fire_constant``, which
-    is added behind the multiplier (both are of no effect without a spike)::
+    The reset and its order are encoded as this choice and ``fire_constant`` (both are of no
+    effect without a spike)::
 
         reset     order          fire_select      fire_constant
-        subtract  before_decay   H_MINUS_THETA    0
-        subtract  after_decay    H                -threshold
+        subtract  before_decay   H_MINUS_THETA    ignored
+        subtract  after_decay    H                ignored
         zero      any            ZERO             0
-        value     before_decay   ZERO             trunc(clip(value) * decay / 2^15)
-        value     after_decay    ZERO             value
+        value     before_decay   VALUE            max(value, floor)
+        value     after_decay    ZERO             max(value, floor)
+
+    ``H`` decays H and takes the threshold of the neuron, times its number of spikes, behind the
+    decay; ``H_MINUS_THETA`` takes it before.  ``ZERO`` adds ``fire_constant`` behind the decay;
+    ``VALUE`` decays ``fire_constant`` in the place of H.
     """
 
     H = 0
     H_MINUS_THETA = 1
     ZERO = 2
+    VALUE = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ POPULATIONS = Table(
         Field("bias", 3, 0, 16, True, "added to every neuron at every tick"),
         Field("floor", 3, 16, 16, True, "lower clip of the potential"),
         Field("initial", 4, 0, 16, True, "potential at the start of a sample"),
-        Field("fire_constant", 4, 16, 16, True, "added behind the decay when the neuron fires"),
+        Field("fire_constant", 4, 16, 16, True, "what a spike resets to: see FireSelect"),
         Field("fire_select", 5, 0, 2, False, "FireSelect: what is decayed when the neuron fires"),
         Field("fires", 5, 2, 1, False, "0 for a readout that never fires"),
         Field("clip_before", 5, 3, 1, False, "1 to clip before the decay (reset before decay)"),
