@@ -51,6 +51,17 @@ BUILDS = (
 )
 """Geometries that the networks are spread over: many rows, or few."""
 
+_WHOLE: dict[str, Any] = {
+    **{"weight_rows": 8192, "groups": 4096, "runs": 16384, "history_rows": 16384},
+    **dict.fromkeys(("graded", "refractory", "current", "multi_spike"), True),
+}
+
+CONTRACT_BUILDS = (
+    BuildConfig("contract-4", lanes=4, state_rows=256, parameter_rows=256, **_WHOLE),
+    BuildConfig("contract-8", lanes=8, state_rows=128, parameter_rows=128, **_WHOLE),
+)
+"""Builds of the whole contract, with room for what :mod:`.random_contract` draws."""
+
 STALLS = (0.0, 0.1, 0.5, 0.9)
 
 

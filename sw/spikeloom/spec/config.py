@@ -110,13 +110,20 @@ class BuildConfig:
         return asdict(self)
 
 
+_FULL: dict[str, Any] = {
+    **{"groups": 2048, "runs": 4096, "parameter_rows": 64, "history_rows": 256},
+    **dict.fromkeys(("graded", "refractory", "current", "multi_spike"), True),
+}
+
 PRESETS: dict[str, BuildConfig] = {
     config.name: config
     for config in (
         BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
-        BuildConfig("pynq-z2", lanes=128, state_rows=32, weight_rows=1024),
+        BuildConfig("pynq-z2", lanes=128, state_rows=32, weight_rows=1024, groups=2048, runs=4096),
+        BuildConfig("pynq-z2-full", lanes=64, state_rows=128, weight_rows=2048, **_FULL),
+        BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
     )
 }
 """Named build configurations."""
