@@ -227,8 +227,8 @@ def _magnitudes(words: Words, kinds: Words) -> Int64:
     A SPIKE uses up the GRADED before it; so do TICK and END.
     """
     at = np.arange(len(words))
-    graded = np.maximum.accumulate(np.where(kinds == Kind.GRADED, at, -1), initial=-1)[1:]
+    graded = np.maximum.accumulate(np.where(kinds == Kind.GRADED, at, -1))
     ends = np.isin(kinds, (Kind.SPIKE, Kind.TICK, Kind.END))
-    used = np.maximum.accumulate(np.where(ends, at, -1), initial=-1)[:-1]
+    used = np.maximum.accumulate(np.append(-1, np.where(ends, at, -1)[:-1]))
     magnitudes = aer.payload_of(words).astype(np.uint8).view(np.int8).astype(np.int64)
     return np.where(graded > used, magnitudes[graded], np.int64(1))
