@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sim.networks import one_neuron
-from spikeloom.compile import capacity_report, compile_network
-from spikeloom.compile.capacity import MAX_STRIDE, check_supported
+from spikeloom.compile import capacity_report, check_supported, compile_network
 from spikeloom.compile.placement import state_rows
+from spikeloom.compile.support import MAX_STRIDE
 from spikeloom.spec.config import PRESETS, BuildConfig
 from spikeloom.spec.errors import CapacityError
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
@@ -177,10 +177,10 @@ def test_the_most_sources():
             ("n",),
         )
         if fine:
-            check_supported(network)
+            check_supported(network, PRESETS["tiny"])
         else:
             with pytest.raises(CapacityError, match="input->n must have at most 131070 sources"):
-                check_supported(network)
+                check_supported(network, PRESETS["tiny"])
 
 
 @pytest.mark.parametrize("n", [(1 << 20) - 1, 1 << 20])
