@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec import numfmt
 from ..spec.config import BuildConfig
 from ..spec.memmap import memory_map
 from ..spec.network import Network, Population, Reset, ResetOrder
@@ -27,13 +28,23 @@ from .placement import PlacedProjection, Placement, lanes_last
 Words = NDArray[np.uint32]
 
 
-def fire_facts(population: Population) -> tuple[FireSelect, int]:
-    """Return how the gateware resets: see :class:`spikeloom.spec.tables.FireSelect`."""
+def fire_facts(population: Population, own_decays: bool) -> tuple[FireSelect, int]:
+    """Return how the gateware resets: see :class:`spikeloom.spec.tables.FireSelect`.
+
+    ``own_decays``: the build has parameter rows, so the decay may differ from neuron to neuron.
+    """
     after = population.reset_order is ResetOrder.AFTER_DECAY
     if population.reset is Reset.SUBTRACT:
         return (FireSelect.H if after else FireSelect.H_MINUS_THETA), 0
     if population.reset is Reset.VALUE:
-        return (FireSelect.ZERO if after else FireSelect.VALUE), held_potential(population)
+        value = held_potential(population)
+        if after:
+            return FireSelect.ZERO, value
+        if own_decays:
+            return FireSelect.VALUE, value
+        product = value * int(population.decay.flat[0])
+        decayed = abs(product) >> numfmt.DECAY_FRACTION_BITS
+        return FireSelect.ZERO, decayed if product >= 0 else -decayed
     return FireSelect.ZERO, 0
 
 
@@ -56,7 +67,7 @@ def _population_rows(
     }
     rows = [pack_row(POPULATIONS, source)]
     for index in range(1, len(placement.populations)):
-        facts = _neuron_facts(network, placement, index, config.lanes)
+        facts = _neuron_facts(network, config, placement, index)
         population = network.population(placement.populations[index].name)
         if parameters is None:
             values = {name: getattr(population, name) for name in NAMES}
@@ -69,12 +80,14 @@ def _population_rows(
     return rows
 
 
-def _neuron_facts(network: Network, placement: Placement, index: int, lanes: int) -> dict[str, int]:
+def _neuron_facts(
+    network: Network, config: BuildConfig, placement: Placement, index: int
+) -> dict[str, int]:
     """Return the fields of a population of neurons but for its parameters."""
     placed = placement.populations[index]
     population = network.population(placed.name)
     first, count = placement.fan_out(index)
-    select, constant = fire_facts(population)
+    select, constant = fire_facts(population, bool(config.parameter_rows))
     return {
         "n_neurons": placed.n_neurons,
         "first_projection": first,
@@ -96,7 +109,7 @@ def _neuron_facts(network: Network, placement: Placement, index: int, lanes: int
         "records": int(any(p.source == index and p.delay for p in placement.projections)),
         "refractory": population.refractory,
         "held": held_potential(population),
-        "lanes_last": lanes_last(placed.n_neurons, lanes),
+        "lanes_last": lanes_last(placed.n_neurons, config.lanes),
     }
 
 

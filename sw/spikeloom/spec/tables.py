@@ -26,6 +26,7 @@ class FireSelect(IntEnum):
         subtract  after_decay    H                ignored
         zero      any            ZERO             0
         value     before_decay   VALUE            max(value, floor)
+        (without parameter rows  ZERO             trunc(max(value, floor) * decay / 2^15))
         value     after_decay    ZERO             max(value, floor)
 
     ``H`` decays H and takes the threshold of the neuron, times its number of spikes, behind the
