@@ -56,7 +56,9 @@ class Accelerator(wiring.Component):
         m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
         m.submodules.registers = registers = Registers(config)
         core = Core(config)
-        m.submodules.core = ResetInserter({"sync": ~registers.run | registers.reset_core})(core)
+        stopped = Signal(init=1)  # a register: the reset has a wide fan-out
+        m.d.sync += stopped.eq(~registers.run | registers.reset_core)
+        m.submodules.core = ResetInserter({"sync": stopped})(core)
         for name, member in axi_lite_members(address_bits(config)).items():
             outer, inner = getattr(self, f"s_axi_{name}"), getattr(bus.axi, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
@@ -103,6 +105,7 @@ class Accelerator(wiring.Component):
             registers.window_busy.eq(bus.write & ~is_register & registers.run),
             core.run.eq(registers.run),
             core.n_populations.eq(registers.n_populations),
+            core.n_replays.eq(registers.n_replays),
             core.host_data.eq(bus.write_data),
             refused.eq(~window_hit | registers.run),
             core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
