@@ -104,7 +104,10 @@ def table_rows() -> str:
     lines = [
         "The tables tell a core what network it runs. A row is a few words of 32 bits; each",
         "field lies inside one word. The weights of source `s` to state row `r` of a projection",
-        "lie in weight row `weight_base + r * stride + s // 2` of bank `s % 2`.",
+        "lie in weight row `weight_base + r * stride + s // 2` of bank `s % 2`. With `grouped`",
+        "the group `s >> group_bits` has runs of state rows; the weights of its source `c` to",
+        "the `i`-th row of a run lie in weight row `weight_base + i * stride + c // 2` of bank",
+        "`s % 2`, `c // 2` left out with `shared`.",
         "",
     ]
     for layout in tables.TABLES:
@@ -117,9 +120,10 @@ def table_rows() -> str:
         lines += table(("word", "bits", "field", "type", "meaning"), rows)
     lines += ["## fire_select", ""]
     doc = {
-        tables.FireSelect.H: "the potential itself",
-        tables.FireSelect.H_MINUS_THETA: "the potential less the threshold",
-        tables.FireSelect.ZERO: "zero",
+        tables.FireSelect.H: "H; the threshold, times the spikes, is taken behind the decay",
+        tables.FireSelect.H_MINUS_THETA: "H less the threshold, times the spikes",
+        tables.FireSelect.ZERO: "zero; `fire_constant` is added behind the decay",
+        tables.FireSelect.VALUE: "`fire_constant`",
     }
     lines += table(
         ("value", "name", "what a neuron that fires sends to the decay"),

@@ -37,7 +37,8 @@ def test_there_are_presets_and_each_has_its_own_name():
 def test_an_unknown_preset_is_refused_with_those_there_are():
     with pytest.raises(
         UsageError,
-        match=r"^preset must be one of tiny, small, medium, pynq-z2, pynq-z2-full, zu3, not 'huge'$",
+        match=r"^preset must be one of tiny, small, medium, pynq-z2, pynq-z2-full, zu3, "
+        "not 'huge'$",
     ):
         preset("huge")
 

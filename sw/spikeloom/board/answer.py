@@ -157,14 +157,15 @@ def _spikes(
     _check_addresses(words, populations, probes.spikes, "spike")
     late = segments % (n_ticks + 1) == n_ticks
     if late.any():
-        where = _place_of(int(segments[late.argmax()]), n_ticks)
-        raise DeviceError(f"a spike must come before the TICK of its tick, not {where}")
+        place = _place_of(int(segments[late.argmax()]), n_ticks)
+        raise DeviceError(f"a spike must come before the TICK of its tick, not {place}")
     graded = any(populations[i].multi_spike for i in probes.spikes)
-    if not graded and not (body.kinds == int(Kind.GRADED)).any():
-        parts = _by_population(words, segments, probes.spikes)
-        return {i: _single_spikes(*p, populations[i], n_samples, n_ticks) for i, *p in parts}
-    both = np.stack((segments, _magnitudes(body, n_ticks)[chosen]), axis=1)
     out = {}
+    if not graded and not (body.kinds == int(Kind.GRADED)).any():
+        for index, part, segment in _by_population(words, segments, probes.spikes):
+            out[index] = _single_spikes(part, segment, populations[index], n_samples, n_ticks)
+        return out
+    both = np.stack((segments, _magnitudes(body, n_ticks)[chosen]), axis=1)
     for index, part, where in _by_population(words, both, probes.spikes):
         population = populations[index]
         if population.multi_spike:

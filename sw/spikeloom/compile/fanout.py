@@ -175,7 +175,7 @@ class _Packer:
         shared = self._bits > 0 and all(self._is_shared(g) for g in self._used())
         width = 1 if shared else max((self._members(g).stop for g in self._used()), default=1)
         stride = -(-width // 2)
-        groups = []
+        groups: list[tuple[Run, ...]] = []
         for group in range(len(self._groups)):
             rows, counts = self._signatures[max(int(self._groups[group]), _NOTHING)]
             if not len(rows):

@@ -189,7 +189,8 @@ def pack_weights(rows: Int8, bits: int, row_words: int) -> Words:
     ``rows`` is int8 of shape (rows, lanes), the result uint32 of shape (rows, row_words).
     """
     per_byte = 8 // bits
-    fields = (rows.view(np.uint8) & ((1 << bits) - 1)).reshape(len(rows), -1, per_byte)
+    fields = rows.view(np.uint8) & ((1 << bits) - 1)
+    fields = fields.reshape(len(rows), rows.shape[1] // per_byte, per_byte)
     shifts = np.arange(per_byte, dtype=np.uint8) * np.uint8(bits)
     packed = np.bitwise_or.reduce(fields << shifts, axis=2).astype(np.uint8)
     out = np.zeros((len(rows), row_words * 4), np.uint8)

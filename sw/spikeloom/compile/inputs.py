@@ -71,7 +71,7 @@ def combined_input(network: Network) -> PlacedPopulation:
     if len(ranges) == 1:
         name, shape = network.inputs[0].name, network.inputs[0].shape
     else:
-        taken = {p.name for p in (*network.inputs, *network.populations)}
+        taken = {p.name for p in network.inputs} | {p.name for p in network.populations}
         name, shape = "inputs", (max(r.stop for r in ranges),)
         while name in taken:
             name += "_"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -141,21 +141,21 @@ def _place_projection(
     pools: BlockPools,
 ) -> PlacedProjection:
     target = next(p for p in populations[1:] if p.name == projection.destination)
-    facts = {
-        "projection": projection,
-        "source": source,
-        "delay": projection.delay if source else 0,
-        "row_base": target.row_base,
-        "n_rows": target.n_rows,
-        "lanes_last": lanes_last(target.n_neurons, banks.lanes),
-    }
+    placed = PlacedProjection(
+        projection=projection,
+        source=source,
+        delay=projection.delay if source else 0,
+        row_base=target.row_base,
+        n_rows=target.n_rows,
+        lanes_last=lanes_last(target.n_neurons, banks.lanes),
+    )
     if not is_grouped(network, projection):
         stride = -(-projection.weights.shape[1] // 2)
         base = _add_dense(projection, target.n_rows, stride, banks)
-        return PlacedProjection(**facts, weight_base=base, stride=stride)
+        return replace(placed, weight_base=base, stride=stride)
     addresses = _addresses(network, projection, populations[source])
     fan_out = pack_fan_out(projection, network.ends(projection), addresses, banks.lanes, pools)
-    return PlacedProjection(**facts, stride=fan_out.stride, fan_out=fan_out)
+    return replace(placed, stride=fan_out.stride, fan_out=fan_out)
 
 
 def _addresses(network: Network, projection: Projection, source: PlacedPopulation) -> Addresses:

@@ -85,13 +85,15 @@ def _of_projection(network: Network, projection: Projection, config: BuildConfig
     if projection.delay and not is_input and not config.history_rows:
         yield f"delay of {name} must be 0, not {projection.delay}: it {_option('history_rows')}"
     if is_grouped(network, projection):
-        if not config.groups:
-            why = (
-                "a projection from one of several inputs or delays"
-                if isinstance(projection.kind, Dense)
-                else f"the kind {projection.kind.tag.value}"
+        if not config.groups and isinstance(projection.kind, Dense):
+            n_ranges = len(input_ranges(network))
+            yield (
+                f"{name} must start at the only input, without other delays, not at one of "
+                f"{n_ranges} ranges of addresses: it {_option('groups')}"
             )
-            yield f"{name} must be dense and the only input's: {why} {_option('groups')}"
+        elif not config.groups:
+            tag = projection.kind.tag.value
+            yield f"kind of {name} must be dense, not {tag}: it {_option('groups')}"
     elif projection.weights.shape[1] > 2 * MAX_STRIDE:
         yield f"{name} must have at most {2 * MAX_STRIDE} sources"
     low, high = numfmt.signed_range(config.weight_bits)

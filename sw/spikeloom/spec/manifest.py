@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from .checks import check_identifier
 from .config import BuildConfig
@@ -323,16 +323,23 @@ def _build(value: Any) -> BuildFacts:
         config = BuildConfig(**_fields("build.config", facts["config"], names))
     except UsageError as error:
         raise ArtefactError(f"build.config: {error}") from None
-    lists = {}
-    for name, part in (("populations", PlacedPopulation), ("inputs", PlacedInput)):
-        what = f"build.{name}"
-        if not isinstance(facts[name], list):
-            raise ArtefactError(f"{what} must be a list")
-        fields = tuple(part.__dataclass_fields__)
-        lists[name] = tuple(part(**_fields(what, item, fields)) for item in facts[name])
     if not isinstance(facts["id"], str) or not BUILD_ID.match(facts["id"]):
         raise ArtefactError(f"build.id must be 16 hexadecimal digits, not {facts['id']!r}")
-    return BuildFacts(facts["id"], config, lists["populations"], lists["inputs"])
+    populations = _placed("populations", facts["populations"], PlacedPopulation)
+    return BuildFacts(
+        facts["id"], config, populations, _placed("inputs", facts["inputs"], PlacedInput)
+    )
+
+
+_Placed = TypeVar("_Placed", PlacedPopulation, PlacedInput)
+
+
+def _placed(name: str, items: Any, part: type[_Placed]) -> tuple[_Placed, ...]:
+    """Return the entries of a list of the build."""
+    if not isinstance(items, list):
+        raise ArtefactError(f"build.{name} must be a list")
+    fields = tuple(part.__dataclass_fields__)
+    return tuple(part(**_fields(f"build.{name}", item, fields)) for item in items)
 
 
 def _parse(text: str) -> Any:
