@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .checks import check_identifier
@@ -34,6 +34,8 @@ class BuildConfig:
         Entries of the population table, the input included: 4 to 256.
     projections
         Entries of the projection table: 4 to 256.
+    sensor
+        Whether the build has the sensor input: pins of an AER port, and registers.
     """
 
     name: str
@@ -42,6 +44,7 @@ class BuildConfig:
     weight_rows: int
     populations: int = 16
     projections: int = 16
+    sensor: bool = False
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -54,6 +57,8 @@ class BuildConfig:
         _power_of_two("weight_rows", self.weight_rows, 16, 65536)
         _power_of_two("populations", self.populations, 4, 256)
         _power_of_two("projections", self.projections, 4, 256)
+        if not isinstance(self.sensor, bool):
+            raise UsageError(f"sensor must be true or false, not {self.sensor!r}")
 
     @property
     def neurons(self) -> int:
@@ -76,9 +81,15 @@ PRESETS: dict[str, BuildConfig] = {
 }
 """Named build configurations."""
 
+SENSOR_SUFFIX = "-sensor"
+
 
 def preset(name: str) -> BuildConfig:
-    """Return the preset ``name``; raises :class:`UsageError` listing those there are."""
-    if name not in PRESETS:
+    """Return the preset ``name``; raises :class:`UsageError` listing those there are.
+
+    Every preset has a second name with ``-sensor`` behind it: the same with the sensor input.
+    """
+    base = name.removesuffix(SENSOR_SUFFIX)
+    if base not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
-    return PRESETS[name]
+    return PRESETS[base] if base == name else replace(PRESETS[base], name=name, sensor=True)
