@@ -1,5 +1,6 @@
 """Address mapping against its NumPy twin and against hand-worked cases."""
 
+import itertools
 import random
 
 import numpy as np
@@ -126,7 +127,7 @@ def test_latency_is_the_same_for_every_address_and_so_is_the_rate():
     got, taken, left, _ = mapped(chosen.registers(MHZ), addresses, n=len(addresses))
     assert got == chosen.neurons(np.array(addresses)).tolist()
     assert {b - a for a, b in zip(taken, left, strict=True)} == {AddressMapper.LATENCY_CYCLES}
-    assert {b - a for a, b in zip(taken, taken[1:], strict=False)} == {AddressMapper.LATENCY_CYCLES}
+    assert {b - a for a, b in itertools.pairwise(taken)} == {AddressMapper.LATENCY_CYCLES}
 
 
 def test_an_index_of_more_than_20_bits_never_leaves():

@@ -76,12 +76,12 @@ def test_latency_and_rate(filter):
     assert pulses == {"received": len(addresses), "glitch": 0, "timeout": 0, "unstable": 0}
 
 
-@pytest.mark.parametrize("stall", STALLS)
-@pytest.mark.parametrize("slow", [0, 9])
-@pytest.mark.parametrize("low", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("stall", "slow", "low"), [(STALLS[k % 3], 9 * (k % 2), k % 4) for k in range(6)]
+)
 def test_every_event_arrives_once_and_in_order(stall, slow, low):
     rng = random.Random(f"{stall} {slow} {low}")
-    addresses = [rng.getrandbits(24) for _ in range(60)]
+    addresses = [rng.getrandbits(24) for _ in range(40)]
 
     async def bench(ctx, sender):
         await sender.send(ctx, addresses, rng=rng, slow=slow)
@@ -89,7 +89,7 @@ def test_every_event_arrives_once_and_in_order(stall, slow, low):
     values = settings(3, 500, REQUEST_LOW=low & 1, ACKNOWLEDGE_LOW=low >> 1)
     events, pulses, _ = run(bench, values, stall)
     assert [a for _, a in events] == addresses
-    assert pulses == {"received": 60, "glitch": 0, "timeout": 0, "unstable": 0}
+    assert pulses == {"received": 40, "glitch": 0, "timeout": 0, "unstable": 0}
 
 
 @pytest.mark.parametrize("filter", [2, 3, 8, 15])
@@ -232,7 +232,7 @@ def test_a_port_that_is_not_enabled_answers_nothing():
     assert not any(pulses.values())
 
 
-@pytest.mark.parametrize("delay", range(0, 24))
+@pytest.mark.parametrize("delay", range(0, 24, 2))
 def test_a_reset_at_any_point_of_a_handshake(delay):
     """The event may come once more, since the sender asks until it is answered; none is wrong."""
 
@@ -249,7 +249,7 @@ def test_a_reset_at_any_point_of_a_handshake(delay):
     async def bench(ctx, sender):
         ctx.set(dut.address, 3)
         sender.request(ctx, 1)
-        for cycle in range(delay):
+        for _cycle in range(delay):
             if sender.acknowledged(ctx):
                 sender.request(ctx, 0)
             await sender.idle(ctx)

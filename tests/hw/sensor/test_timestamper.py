@@ -1,5 +1,6 @@
 """Ticks around events: equal to the twin, lossless for TICK, in order under any stall."""
 
+import itertools
 import random
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_ticks_without_events_come_at_their_time(period, cycles, length):
         assert b.words[:6] == expected_words([], 1, 3, ticks=6)[:6]
         ticks = [c for c, w in zip(b.cycles, b.words, strict=True) if w >> 28 == Kind.TICK]
         if length > 2:  # a tick per cycle with an END in between cannot keep its time
-            assert {y - x for x, y in zip(ticks, ticks[1:], strict=False)} == {length}
+            assert {y - x for x, y in itertools.pairwise(ticks)} == {length}
 
     b.run(body)
 
@@ -211,7 +212,7 @@ def test_an_event_behind_2_to_16_waiting_ticks(wait):
 
 @pytest.mark.parametrize("stall", STALLS)
 @pytest.mark.parametrize("ticks", [0, 1, 4])
-@pytest.mark.parametrize("moment", [0, 3, 9, 10, 11, 37, 41])
+@pytest.mark.parametrize("moment", [0, 9, 10, 37])
 def test_stop_ends_with_a_whole_sample_and_discards_the_rest(stall, ticks, moment):
     b = Bench(seed=f"{stall} {ticks} {moment}")
 
