@@ -32,7 +32,8 @@ def test_presets_have_different_build_ids():
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(BuildConfig)])
 def test_each_parameter_changes_the_build_id(name):
     value = getattr(TINY, name)
-    changed = dataclasses.replace(TINY, **{name: value * 2 if name != "name" else "other"})
+    other = {"name": "other", "sensor": True}.get(name, value * 2)
+    changed = dataclasses.replace(TINY, **{name: other})
     assert build_id(changed) != build_id(TINY)
 
 

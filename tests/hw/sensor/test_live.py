@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hw.bench import simulate, stalled
+from hw.bench import simulate
 from hw.host import CONTROL, Host
 from hw.network_case import case_of
 from hw.sensor.pins import MHZ, Sender, setup

@@ -144,3 +144,17 @@ def test_an_index_of_more_than_20_bits_never_leaves():
     got, *_, outside = mapped(values, [y << 12 | x for y, x in cases], n=len(expected))
     assert got == expected
     assert (len(got), outside) == (4, 3)
+
+
+def test_a_crop_that_leaves_the_coordinates_does_not_begin_again_at_0():
+    values = {
+        **fields("X", SHIFT=0, WIDTH=12),
+        **fields("Y", SHIFT=12, WIDTH=12),
+        **fields("ORIGIN", X=4000, Y=4090),
+        **fields("SIZE", WIDTH=4096, HEIGHT=4096),
+        **fields("SCALE", STRIDE=96),
+        **fields("POLARITY", MODE=1),
+    }
+    cases = [(4090, 4000), (4095, 4095), (4095, 0), (4095, 3999), (0, 4000), (4089, 4000)]
+    got, *_, outside = mapped(values, [y << 12 | x for y, x in cases], n=2)
+    assert (got, outside) == ([0, 5 * 96 + 95], 4)
