@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,11 +36,11 @@ class EventLimiter(wiring.Component):
     idle : Out(1)
         No word is held.
 
-    Timing: a word is offered ``LATENCY_CYCLES`` after it was taken, without a limit one less.
+    Timing: a word is offered ``LATENCY_CYCLES`` after it was taken, without a limit two less.
     """
 
     NEURONS = 8192
-    LATENCY_CYCLES = 3
+    LATENCY_CYCLES = 4
 
     def __init__(self, neurons: int = NEURONS) -> None:
         self.neurons = neurons
@@ -63,14 +63,15 @@ class EventLimiter(wiring.Component):
         layout = data.ArrayLayout(COUNT_BITS, ROW_NEURONS)
         m.submodules.counts = counts = memory.Memory(shape=layout, depth=2 * rows, init=[])
         read = counts.read_port(domain="sync")
-        write = counts.write_port(granularity=1)
+        write = counts.write_port()
         bank, dirty = Signal(), Signal()
         # The highest bit of the place says that the clearing is over.
         clearing, both = Signal(range(rows + 1)), Signal(init=1)
         clear_done = clearing[-1]
         word = Signal(Word)
         lane, row = word[:4], word[4 : 4 + (rows - 1).bit_length()]
-        count = read.data[lane]
+        fetched = Signal(layout)
+        count = fetched[lane]
         is_spike = word[aer.KIND_SHIFT :] == Kind.SPIKE
         limit = self.settings.output.limit
         small = word[: aer.NEURON_BITS] < self.neurons
@@ -80,13 +81,14 @@ class EventLimiter(wiring.Component):
             self.idle.eq(~held & ~self.o.valid),
             read.addr.eq(Cat(row, bank)),
             write.addr.eq(Cat(clearing[:-1], ~bank)),
-            write.en.eq(Mux(clear_done, 0, -1)),
+            write.en.eq(~clear_done),
         ]
         with m.If(counting):
             m.d.comb += [
                 write.addr.eq(Cat(row, bank)),
-                write.en.eq(1 << lane),
-                write.data.eq((count + 1)[:COUNT_BITS].replicate(ROW_NEURONS)),
+                write.en.eq(1),
+                write.data.eq(fetched),
+                write.data[lane].eq(count + 1),
             ]
         with m.Elif(~clear_done):
             m.d.sync += clearing.eq(clearing + 1)
@@ -114,11 +116,14 @@ class EventLimiter(wiring.Component):
                         m.d.comb += self.outside.eq(1)
                         m.next = "IDLE"
                     with m.Elif(~both):
-                        m.next = "COUNT"
+                        m.next = "FETCH"
                 with m.Elif(free & (is_spike | ~dirty | clear_done)):
                     offer()
                     with m.If(~is_spike & dirty):
                         m.d.sync += [bank.eq(~bank), clearing.eq(0), dirty.eq(0)]
+            with m.State("FETCH"):
+                m.d.sync += fetched.eq(read.data)
+                m.next = "COUNT"
             with m.State("COUNT"):
                 with m.If(count >= limit):
                     m.d.comb += self.limited.eq(1)

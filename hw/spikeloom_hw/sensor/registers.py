@@ -27,7 +27,7 @@ class SensorRegisters(wiring.Component):
     read_data : Out(32), read_error : Out(1)
     settings : Out
     counts, errors : In
-        What happened in this cycle.
+        What happened in this cycle; counters show it two cycles later.
     selected, request, stuck : In(1)
     """
 
@@ -96,10 +96,12 @@ class SensorRegisters(wiring.Component):
     def _counters(self, m: Module, clear: Signal) -> dict[str, Value]:
         """Return the counters; they stop at all ones."""
         values: dict[str, Value] = {}
+        seen = Signal(Counts)
+        m.d.sync += seen.eq(self.counts)
         for name, _ in regmap.SENSOR_COUNTERS:
             counter = Signal(COUNTER_BITS, name=f"sensor_{name.lower()}")
             after = Signal(COUNTER_BITS + 1, name=f"sensor_{name.lower()}_after")
-            m.d.comb += after.eq(counter + self.counts[name.lower()])
+            m.d.comb += after.eq(counter + seen[name.lower()])
             m.d.sync += counter.eq(Mux(clear, 0, Mux(after[-1], -1, after)))
             values[f"SENSOR_{name}"] = counter
         return values

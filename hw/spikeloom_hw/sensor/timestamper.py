@@ -27,7 +27,7 @@ class Timestamper(wiring.Component):
     event before it, so a core that stalls delays words and loses no TICK, and no event changes
     its tick.  An event that finds the queue full is dropped, or waits outside if
     ``control.wait`` is set.  The same holds for an event before which 2^16 ticks wait; ticks
-    are lost only after 2^32 of them have waited.
+    are lost only when 2^31 of them wait.
 
     With ``stop`` the sample in progress is the last: it ends after its ticks or, with
     ``ticks.ticks`` = 0, after the next TICK.  What is queued behind is discarded.  If ``stop``
@@ -38,7 +38,8 @@ class Timestamper(wiring.Component):
     i : stream of Neuron, in
     o : stream of Word, out
     settings : In
-        ``control``, ``clock``, ``period``, ``ticks`` and ``output`` are used.
+        ``control``, ``clock``, ``period``, ``ticks`` and ``output`` are used; they stand still
+        from one cycle before ``run`` on.
     run, stop : In(1)
     stopped : Out(1)
         The last sample has been offered and taken; follows ``stop``.
@@ -81,7 +82,7 @@ class Timestamper(wiring.Component):
         self._pending = pending = Signal(PENDING_BITS)
         ahead = Signal(PENDING_BITS)
         ticks, event, neuron = Signal(PENDING_BITS), Signal(), Signal(aer.NEURON_BITS)
-        busy, room, moved = Signal(), Signal(), Signal()
+        busy, room, moved, taken = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             busy.eq((ticks != 0) | event),
             # Ticks that nothing stands behind go straight to the output.
@@ -92,10 +93,13 @@ class Timestamper(wiring.Component):
             queue.w_data.eq(Cat(self.i.payload, ahead[:ENTRY_TICK_BITS])),
             queue.w_en.eq(live & self.i.valid & room),
             self.dropped.eq(live & self.i.valid & ~room & ~self.settings.control.wait),
-            self.lost_tick.eq(due & ahead.all() & ~queue.w_en),
+            taken.eq(queue.w_en | moved),
+            self.lost_tick.eq(due & pending[-1] & ~taken),
         ]
-        left = Mux(queue.w_en, 0, ahead)
-        m.d.sync += pending.eq(Mux(live, left + (due & ~left.all()), 0))
+        with m.If(taken | ~live):
+            m.d.sync += pending.eq(due)
+        with m.Else():
+            m.d.sync += pending.eq(pending + (due & ~pending[-1]))
         self._words(m, ticks, event, neuron)
         with m.If(live):
             m.d.comb += queue.r_en.eq(~busy)
@@ -120,19 +124,22 @@ class Timestamper(wiring.Component):
 
     def _clock(self, m: Module, live: Signal) -> Signal:
         """Return whether a tick ends with this cycle."""
-        cycle, microsecond = Signal(10), Signal(24)
+        # What is left of the microsecond and of the tick; ``last`` is the tick's last microsecond.
+        cycle, microsecond, last = Signal(10), Signal(24), Signal()
         cycles, period = self.settings.clock.cycles, self.settings.period.microseconds
         wrap, due = Signal(), Signal()
-        m.d.comb += [
-            wrap.eq(cycle + 1 >= cycles),
-            due.eq(live & wrap & (microsecond + 1 >= period)),
-        ]
-        with m.If(~live | due):
-            m.d.sync += [cycle.eq(0), microsecond.eq(0)]
-        with m.Elif(wrap):
-            m.d.sync += [cycle.eq(0), microsecond.eq(microsecond + 1)]
+        m.d.comb += [wrap.eq(cycle == 0), due.eq(live & wrap & last)]
+        with m.If(~live | wrap):
+            m.d.sync += cycle.eq(Mux(cycles == 0, 0, cycles - 1))
         with m.Else():
-            m.d.sync += cycle.eq(cycle + 1)
+            m.d.sync += cycle.eq(cycle - 1)
+        with m.If(~live | due):
+            m.d.sync += [
+                microsecond.eq(Mux(period == 0, 0, period - 1)),
+                last.eq(period[1:] == 0),
+            ]
+        with m.Elif(wrap):
+            m.d.sync += [microsecond.eq(microsecond - 1), last.eq(microsecond == 1)]
         return due
 
     def _words(self, m: Module, ticks: Signal, event: Signal, neuron: Signal) -> None:

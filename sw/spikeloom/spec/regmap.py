@@ -204,7 +204,9 @@ SENSOR_REGISTERS: tuple[Register, ...] = (
             Field("TIMEOUT", 0, 1, Access.STICKY, "a request stayed active too long"),
             Field("UNSTABLE", 1, 1, Access.STICKY, "an address never stood still; no event"),
             Field("DROPPED", 2, 1, Access.STICKY, "an event was lost because the queue was full"),
-            Field("TICKS", 3, 1, Access.STICKY, "2^32 ticks waited for the core; ticks are lost"),
+            Field(
+                "TICKS", 3, 1, Access.STICKY, "2^31 ticks wait for the core; further ones are lost"
+            ),
         ),
         "sticky error flags of the sensor, cleared by writing 1",
     ),

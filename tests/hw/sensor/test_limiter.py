@@ -93,11 +93,21 @@ def test_every_place_of_the_memory_counts_for_itself():
     run([*words, *words, TICK, *words, TICK, *words], 1, neurons=256)
 
 
+def test_a_tick_waits_until_the_counts_of_the_one_before_the_last_are_gone():
+    """Clearing takes 64 cycles here, and a tick far less."""
+    rng = random.Random(3)
+    words = []
+    for _ in range(20):
+        words += [spike(n) for n in (1023, 0, 1008, 1023, rng.randrange(1024))] + [TICK]
+    taken, _ = run(words, 1, neurons=1024)
+    assert len(taken) == len(words)
+
+
 def test_latency():
     taken, left = run([spike(1), TICK, spike(2)], 1)
     assert left[0] - taken[0] == left[2] - taken[2] == EventLimiter.LATENCY_CYCLES
     taken, left = run([spike(1), TICK, spike(2)], 0)
-    assert {b - a for a, b in zip(taken, left, strict=True)} == {EventLimiter.LATENCY_CYCLES - 1}
+    assert {b - a for a, b in zip(taken, left, strict=True)} == {EventLimiter.LATENCY_CYCLES - 2}
 
 
 def test_after_a_reset_nothing_of_the_tick_before_counts():
@@ -111,28 +121,31 @@ def test_after_a_reset_nothing_of_the_tick_before_counts():
 
     dut = Resettable()
 
+    words = [spike(n) for n in (0, 1, 63)]
+
     async def bench(ctx):
         apply(ctx, dut.settings, fields("OUTPUT", LIMIT=1))
         ctx.set(dut.o.ready, 1)
-        for pause in range(0, 30, 3):
-            passed = 0
-            words = [spike(n) for n in (0, 1, 63, 1, 0)]
-            await send(ctx, dut.i, words[:2])
-            for word in [*words[2:], TICK, *words]:
+        for pause in range(12):
+            # both banks get counts, and the reset comes while one may be half clear
+            await send(ctx, dut.i, [TICK, *words, TICK, *words])
+            for _ in range(pause):
+                await ctx.tick()
+            ctx.set(dut.reset, 1)
+            await ctx.tick()
+            ctx.set(dut.reset, 0)
+            limited = 0
+            for word in [*words, TICK, *words]:
                 ctx.set(dut.i.valid, 1)
                 ctx.set(dut.i.payload, word)
                 ready = 0
                 while not ready:
-                    _, _, ready, sent = await ctx.tick().sample(dut.i.ready, dut.sent)
-                    passed += sent
+                    _, _, ready, one = await ctx.tick().sample(dut.i.ready, dut.limited)
+                    limited += one
             ctx.set(dut.i.valid, 0)
-            for _ in range(pause):
-                _, _, sent = await ctx.tick().sample(dut.sent)
-                passed += sent
-            if pause > 5:
-                assert passed >= 5, f"after a reset {pause} cycles behind the last word"
-            ctx.set(dut.reset, 1)
-            await ctx.tick()
-            ctx.set(dut.reset, 0)
+            for _ in range(8):
+                _, _, one = await ctx.tick().sample(dut.limited)
+                limited += one
+            assert limited == 0, f"after a reset {pause} cycles behind the last word"
 
     simulate(dut, bench)

@@ -165,6 +165,7 @@ def test_a_counter_adds_its_own_event_and_stops_at_all_ones(name):
             ctx.set(dut.counts, {name.lower(): amount})
             await ctx.tick()
         ctx.set(dut.counts, {})
+        await ctx.tick()
         for other, _ in regmap.SENSOR_COUNTERS:
             expected = sum(amounts) if other == name else 0
             assert await read(ctx, dut, SENSOR_BY_NAME[f"SENSOR_{other}"].offset) == (expected, 0)
@@ -174,6 +175,7 @@ def test_a_counter_adds_its_own_event_and_stops_at_all_ones(name):
             await ctx.tick()
         assert await read(ctx, dut, register.offset) == (ONES, 0)
         ctx.set(dut.counts, {})
+        await ctx.tick()
         await write(ctx, dut, CONTROL.offset, CONTROL.mask("CLEAR_COUNTERS"))
         assert await read(ctx, dut, register.offset) == (0, 0)
 

@@ -32,6 +32,7 @@ class Bench:
             **fields("OUTPUT", POPULATION=population),
         }
         apply(ctx, self.dut.settings, values)
+        await ctx.tick()  # they stand still for a cycle before the run
 
     async def step(self, ctx, neuron=None, ready=True):
         """One cycle; return whether ``neuron`` was taken into a sample or waits no more."""
@@ -202,10 +203,10 @@ def test_an_event_behind_2_to_16_waiting_ticks(wait):
         ctx.set(d._pending, 0x10000)
         taken = await b.step(ctx, 3, ready=False)
         assert (taken, b.dropped) == ((False, 0) if wait else (True, 1))
-        ctx.set(d._pending, 0xFFFFFFFF)
+        ctx.set(d._pending, 1 << 31)
         await b.step(ctx, ready=False)
         assert b.lost == 1
-        assert ctx.get(d._pending) == 0xFFFFFFFF
+        assert ctx.get(d._pending) == 1 << 31
 
     b.run(body)
 
