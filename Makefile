@@ -10,7 +10,7 @@ VENV2 := .venv-numpy2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,events,train,hw,sim,synth,pynq,docs,dev
+EXTRAS := host,events,train,hw,sim,synth,formal,pynq,docs,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -23,7 +23,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit unit-numpy2 docs reference campaign clean distclean
+.PHONY: help setup demo test lint format types unit unit-numpy2 docs reference campaign formal clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -81,6 +81,9 @@ reference: $(READY)  ## write docs/reference/ anew from the specification
 
 campaign: $(READY)  ## random networks, golden model against gateware
 	$(BIN)/python -m spikeloom_sim.campaign $(ARGS)
+
+formal: $(READY)  ## proofs about the gateware (ARGS="--jobs 1 NAME" for some of them)
+	PYTHONPATH=tests $(BIN)/python -m formal $(ARGS)
 
 clean:  ## remove what the targets made, environments apart
 	rm -rf build dist demo-out docs/_build docs/reference/generated sim_build results.xml \
