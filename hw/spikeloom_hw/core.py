@@ -74,7 +74,7 @@ class Core(wiring.Component):
         0 for parameters, which can only be written.
     """
 
-    HOST_READ_CYCLES = 4
+    HOST_READ_CYCLES = 5
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
@@ -259,15 +259,14 @@ class Core(wiring.Component):
             m.submodules[f"weights_{name}"] = bank = WeightBank(config)
             m.d.comb += [
                 bank.address.eq(getattr(issue, f"{name}_address")),
-                bank.valid.eq(getattr(issue, f"{name}_valid")),
+                bank.valid.eq(getattr(issue, f"{name}_valid") | ~self.run),
+                bank.word.eq(self.host_word),
                 bank.write_row.eq(self.host_row),
                 bank.write_word.eq(self.host_word),
                 bank.write_data.eq(self.host_data),
                 bank.write.eq(self._host_writes(f"weights_{name}")),
             ]
-            self._host_words[f"weights_{name}"] = bank.raw.word_select(
-                self.host_word[: (bank.words - 1).bit_length()], 32
-            )
+            self._host_words[f"weights_{name}"] = bank.value
             banks.append(bank)
         spikes, nonzero, overflow, digits = [], [], [], []
         for index in range(config.lanes):
