@@ -1,4 +1,4 @@
-"""A run-time table: written and read back by the host while stopped, read by the core while running."""
+"""A run-time table: the host writes it while stopped, the core reads it while running."""
 
 from __future__ import annotations
 
