@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .checks import check_identifier
@@ -52,6 +52,8 @@ class BuildConfig:
         Neurons may have a synaptic current (CUBA-LIF): a second state and multiplier per lane.
     multi_spike
         Neurons may fire several times a tick; needs ``graded``.
+    sensor
+        Whether the build has the sensor input: pins of an AER port, and registers.
     """
 
     name: str
@@ -69,6 +71,7 @@ class BuildConfig:
     refractory: bool = False
     current: bool = False
     multi_spike: bool = False
+    sensor: bool = False
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -90,7 +93,7 @@ class BuildConfig:
         ):
             if getattr(self, name) != 0:
                 _power_of_two(name, getattr(self, name), low, high)
-        for name in ("graded", "refractory", "current", "multi_spike"):
+        for name in ("graded", "refractory", "current", "multi_spike", "sensor"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if bool(self.groups) != bool(self.runs):
@@ -128,9 +131,15 @@ PRESETS: dict[str, BuildConfig] = {
 }
 """Named build configurations."""
 
+SENSOR_SUFFIX = "-sensor"
+
 
 def preset(name: str) -> BuildConfig:
-    """Return the preset ``name``; raises :class:`UsageError` listing those there are."""
-    if name not in PRESETS:
+    """Return the preset ``name``; raises :class:`UsageError` listing those there are.
+
+    Every preset has a second name with ``-sensor`` behind it: the same with the sensor input.
+    """
+    base = name.removesuffix(SENSOR_SUFFIX)
+    if base not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
-    return PRESETS[name]
+    return PRESETS[base] if base == name else replace(PRESETS[base], name=name, sensor=True)
