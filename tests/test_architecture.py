@@ -58,6 +58,20 @@ RULES = {
             "matplotlib",
         )
     ),
+    # An ordinary network to a spiking one; the golden model meets it in tests and commands only.
+    "spikeloom.convert": Rule(
+        (
+            "spikeloom.convert",
+            "spikeloom.train",
+            "spikeloom.files",
+            "spikeloom.__version__",
+            SPEC,
+            "spikeloom.artefact",
+            "spikeloom.compile",
+            "torch",
+            "numpy",
+        )
+    ),
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
         ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
@@ -114,6 +128,7 @@ NEVER = (
     ("spikeloom.spec", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw", "spikeloom.train")),
     ("spikeloom.board", ("torch", "amaranth", "safetensors", "spikeloom_sim", "spikeloom_hw")),
     ("spikeloom.train", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
+    ("spikeloom.convert", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
     ("spikeloom.compile", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw")),
     ("spikeloom_hw", ("torch", "numpy", "spikeloom_sim", "spikeloom.train", "spikeloom.board")),
     ("spikeloom_sim.golden", ("torch", "amaranth", "cocotb", "spikeloom_hw", "spikeloom.train")),
@@ -235,6 +250,7 @@ PLANTED = [
     ("spikeloom/board/a.py", "import pynq"),
     ("spikeloom/board/a.py", "class A:\n    from pynq import Overlay"),
     ("spikeloom/board/a.py", "def f():\n    import spikeloom_sim.golden"),
+    ("spikeloom/convert/a.py", "def f():\n    from spikeloom_sim import matrix"),
     ("spikeloom/cli.py", "from .train import fit"),
     ("spikeloom/cli/run.py", "import safetensors"),
     ("spikeloom/cli/run.py", "from spikeloom_sim import golden"),

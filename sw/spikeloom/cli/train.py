@@ -73,7 +73,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_)
 
 
-def _encoder_parameter(text: str) -> tuple[str, int | float]:
+def encoder_parameter(text: str) -> tuple[str, int | float]:
+    """Return name and value of NAME=VALUE."""
     name, _, value = text.partition("=")
     try:
         return name, int(value) if value.lstrip("-").isdigit() else float(value)
@@ -91,7 +92,7 @@ def config_of(args: argparse.Namespace) -> Any:
         if getattr(args, name):
             chosen[name] = True
     if args.encoder_parameter:
-        chosen["encoder_parameters"] = dict(map(_encoder_parameter, args.encoder_parameter))
+        chosen["encoder_parameters"] = dict(map(encoder_parameter, args.encoder_parameter))
     if args.hidden is not None:
         try:
             chosen["hidden"] = tuple(int(n) for n in args.hidden.split(",") if n)

@@ -183,20 +183,20 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        _choice("dataset", self.dataset, DATASETS)
-        _choice("surrogate", self.surrogate, SURROGATE_NAMES)
-        _choice("loss", self.loss, LOSS_NAMES)
+        check_choice("dataset", self.dataset, DATASETS)
+        check_choice("surrogate", self.surrogate, SURROGATE_NAMES)
+        check_choice("loss", self.loss, LOSS_NAMES)
         _neuron(self.neuron)
-        _choice("weight_bits", self.weight_bits, WEIGHT_BITS)
+        check_choice("weight_bits", self.weight_bits, WEIGHT_BITS)
         for name in ("data_dir", "start"):
             value = getattr(self, name)
             put(self, name, None if value is None else str(value))
         put(self, "reset", _enum("reset", self.reset, Reset))
         put(self, "reset_order", _enum("reset_order", self.reset_order, ResetOrder))
         for name, (low, high, kind) in _RANGES.items():
-            put(self, name, _number(name, getattr(self, name), low, high, kind))
+            put(self, name, check_number(name, getattr(self, name), low, high, kind))
         if self.floor is not None:
-            put(self, "floor", _number("floor", self.floor, -1e4, 0.0, float))
+            put(self, "floor", check_number("floor", self.floor, -1e4, 0.0, float))
         put(self, "hidden", _sizes(self.hidden))
         for name in ("detach_reset", "bias", "input_gate"):
             if not isinstance(getattr(self, name), bool):
@@ -260,7 +260,8 @@ class TrainConfig:
         return out
 
 
-def _choice(name: str, value: object, known: tuple[Any, ...]) -> None:
+def check_choice(name: str, value: object, known: tuple[Any, ...]) -> None:
+    """Raise :class:`UsageError` naming the field unless ``value`` is one of ``known``."""
     if isinstance(value, bool) or value not in known:
         raise UsageError(f"{name} must be one of {', '.join(map(str, known))}, not {value!r}")
 
@@ -271,7 +272,7 @@ def _neuron(value: object) -> None:
             f"neuron must be one of {', '.join(NEURON_NAMES)}, not {value}, which the accelerator "
             f"cannot run: {REFUSED_NEURONS[str(value)]}"
         )
-    _choice("neuron", value, NEURON_NAMES)
+    check_choice("neuron", value, NEURON_NAMES)
 
 
 def _enum(name: str, value: object, enum: type[Enum]) -> Any:
@@ -282,7 +283,8 @@ def _enum(name: str, value: object, enum: type[Enum]) -> Any:
         raise UsageError(f"{name} must be one of {known}, not {value!r}") from None
 
 
-def _number(name: str, value: Any, low: float, high: float, kind: type) -> Any:
+def check_number(name: str, value: Any, low: float, high: float, kind: type) -> Any:
+    """Return ``value`` as a ``kind``, int or float; :class:`UsageError` unless low to high."""
     what = "an integer" if kind is int else "a number"
     types = int if kind is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, types):
@@ -318,7 +320,7 @@ def default_config(dataset: str, **overrides: Any) -> TrainConfig:
 
     Raises :class:`UsageError` for an unknown data set or field or a value out of range.
     """
-    _choice("dataset", dataset, DATASETS)
+    check_choice("dataset", dataset, DATASETS)
     known = {f.name for f in fields(TrainConfig)}
     for name in overrides.keys() - known:
         raise UsageError(f"{name} is no field of a training configuration: {', '.join(known)}")
