@@ -8,9 +8,9 @@ from typing import Any
 
 from ..spec.errors import DataError, UsageError
 from ..spec.numfmt import WEIGHT_BITS
-from ..train.config import check_choice, check_number
 from ..train.datasets import DATASETS
 from ..train.encoders import check_encoder
+from ..train.fields import check_choice, check_number
 
 NETWORKS = ("cnn", "cnn_pool")
 
