@@ -129,17 +129,19 @@ def test_the_command_converts_and_checks(tmp_path, capsys):
     out = json.loads(capsys.readouterr().out)
     assert code == 0
     assert out["values_equal_to_golden_model"] > 1_000_000
+    assert out["samples_checked"] == 360
     assert len(out["accuracy_after_tick"]) == 4
     assert [s["name"] for s in out["stages"]] == ["conv1", "pool1", "conv2", "pool2", "dense1"]
     assert (tmp_path / "network" / "manifest.json").is_file()
     again = run(
         "convert", "--out", tmp_path / "again", "--epochs", 0, "--epochs-fine", 0, "--ticks", 4,
         "--encoder", "direct", "--encoder-parameter", "max_magnitude=5", "--network", "cnn_pool",
-        "--weights", tmp_path / "ann.pt",
+        "--weights", tmp_path / "ann.pt", "--check", 20,
     )  # fmt: skip
     text = capsys.readouterr().out
     assert again == 0
     assert f"accuracy {100 * out['accuracy_ann']:.2f} % before, " in text
+    assert "spikes and potentials of 20 test samples equal the golden model's" in text
     network = read_artefact(tmp_path / "again" / "network").network()
     assert network.inputs[0].max_magnitude == 5
 
@@ -171,6 +173,7 @@ def test_the_command_takes_a_model_of_the_users_own(tmp_path, capsys, monkeypatc
 @pytest.mark.parametrize(
     ("options", "match"),
     [
+        (("--check", "-1"), "--check must be a number of samples, not -1"),
         (("--ticks", "0"), "ticks must be from 1 to 1024, not 0"),
         (("--epochs", "0"), "epochs must be at least 1 without weights, not 0"),
         (("--encoder-parameter", "x"), "--encoder-parameter must be NAME=NUMBER, not 'x'"),

@@ -64,8 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder for weights and network"
     )
     parser.add_argument(
-        "--check", action="store_true",
-        help="compare every spike and potential of the test set with the golden model",
+        "--check", type=int, nargs="?", const=0, metavar="N",
+        help="compare every spike and potential of the test set, or of its first N samples, with "
+        "the golden model",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
@@ -83,8 +84,8 @@ def config_of(args: argparse.Namespace) -> Any:
     return convert_config(args.dataset, data_dir=args.data_dir, **chosen)
 
 
-def check(outcome: Any) -> dict[str, Any]:
-    """Compare the whole test set with the golden model's integers."""
+def check(outcome: Any, count: int) -> dict[str, Any]:
+    """Compare ``count`` samples of the test set, 0 for all, with the golden model's integers."""
     import numpy as np
 
     from spikeloom_sim.matrix import MatrixModel
@@ -93,9 +94,10 @@ def check(outcome: Any) -> dict[str, Any]:
 
     converted = outcome.converted
     golden, ours = MatrixModel(converted.network), Simulator(converted.network)
+    values = outcome.test_values[: count or None]
     compared, operations = 0, 0
-    for start in range(0, len(outcome.test_values), CHECK_SAMPLES):
-        inputs = converted.encoded(outcome.test_values[start : start + CHECK_SAMPLES])
+    for start in range(0, len(values), CHECK_SAMPLES):
+        inputs = converted.encoded(values[start : start + CHECK_SAMPLES])
         expected, got = golden.run(inputs), ours.run(inputs)
         for what in ("spikes", "potentials", "final"):
             for name, mine in getattr(got, what).items():
@@ -107,8 +109,9 @@ def check(outcome: Any) -> dict[str, Any]:
                 compared += mine.size
         operations += int(expected.sops.sum())
     return {
+        "samples_checked": len(values),
         "values_equal_to_golden_model": compared,
-        "synaptic_operations_per_sample": operations / max(len(outcome.test_values), 1),
+        "synaptic_operations_per_sample": operations / max(len(values), 1),
     }
 
 
@@ -119,6 +122,8 @@ def main(args: argparse.Namespace) -> int:
     from ..artefact import check_target
 
     check_target(out / "network", replace=True)
+    if args.check is not None and args.check < 0:
+        raise UsageError(f"--check must be a number of samples, not {args.check}")
     if args.model is not None and args.network is not None:
         raise UsageError("--network and --model exclude each other")
     from ..convert.networks import load_network
@@ -130,8 +135,8 @@ def main(args: argparse.Namespace) -> int:
     argv = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv[0] not in ("", "-c") else []
     outcome.write(out / "network", shlex.join(argv), replace=True)
     summary = {"network": str(out / "network"), **outcome.summary()}
-    if args.check:
-        summary.update(check(outcome))
+    if args.check is not None:
+        summary.update(check(outcome, args.check))
     print(to_json(summary) if args.json else _text(summary), end="")
     return 0
 
@@ -159,8 +164,8 @@ def _text(summary: dict[str, Any]) -> str:
     ]
     if "values_equal_to_golden_model" in summary:
         lines.append(
-            f"{summary['values_equal_to_golden_model']} spikes and potentials of the test set "
-            "equal the golden model's; "
+            f"{summary['values_equal_to_golden_model']} spikes and potentials of "
+            f"{summary['samples_checked']} test samples equal the golden model's; "
             f"{summary['synaptic_operations_per_sample']:.0f} synaptic operations per sample"
         )
     return "\n".join(lines) + "\n"
