@@ -22,6 +22,7 @@ from .config import ConvertConfig
 from .fit import accuracy, fit, image_shape, to_images, with_levels
 from .networks import load_weights, make_network, save_weights
 from .run import Converted, convert_model
+from .stages import read_stages
 
 WEIGHTS_FILE = "ann.pt"
 """State dictionary of the ordinary network."""
@@ -138,7 +139,7 @@ def _convert(
         load_weights(weights, model)
     calibration = _calibration(config, dataset)
     limits = Limits(config.percentile, config.per_channel)
-    _try(config, dataset, model, calibration[:2], limits)
+    read_stages(model, image_shape(dataset))  # what cannot be converted is refused before training
     fit(model, dataset, config, on_epoch=lambda f: say(_line("train", f)))
     reached = accuracy(model, dataset)
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,8 +151,11 @@ def _convert(
         fit(model, dataset, config, fine=True, on_epoch=lambda f: say(_line("fine-tune", f)))
         fine = accuracy(model, dataset)
         save_weights(folder / FINE_FILE, model)
-    converted = _try(config, dataset, model, calibration, limits)
     shape = image_shape(dataset)
+    converted = convert_model(
+        model, calibration.reshape(-1, *shape), config.ticks,
+        config.encoder_facts(dataset.maximum), config.weight_bits, limits,
+    )  # fmt: skip
     test_values = dataset.test_values.reshape(-1, *shape)
     accuracies = converted.accuracies(test_values, dataset.test_labels)
     return Outcome(converted, reached, fine, accuracies, test_values, dataset.test_labels, config)
@@ -162,24 +166,6 @@ def _calibration(config: ConvertConfig, dataset: Dataset) -> NDArray[np.uint8]:
     labels = dataset.train_labels
     count = min(config.calibration_samples, len(labels))
     return dataset.train_values[stratified(labels, count, 0)]
-
-
-def _try(
-    config: ConvertConfig,
-    dataset: Dataset,
-    model: nn.Module,
-    calibration: NDArray[np.uint8],
-    limits: Limits,
-) -> Converted:
-    """Convert ``model`` as it is; before training, this shows at once what cannot be converted."""
-    return convert_model(
-        model,
-        calibration.reshape(-1, *image_shape(dataset)),
-        config.ticks,
-        config.encoder_facts(dataset.maximum),
-        config.weight_bits,
-        limits,
-    )
 
 
 def _line(stage: str, facts: dict[str, Any]) -> str:
