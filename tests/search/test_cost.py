@@ -1,7 +1,5 @@
 """Costs from the core's formulas and the contract's operations."""
 
-import gzip
-import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +10,8 @@ from spikeloom.artefact import read_artefact
 from spikeloom.search.cost import LUTS, build_luts, cost_of, sample_cycles, sample_operations
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.network import Conv2d, InputPopulation, Network, Population, Projection
+from spikeloom.train.datasets import IDX_FILES, read_idx
+from spikeloom.train.encoders import encode
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.matrix import MatrixModel
 from spikeloom_sim.random_contract import random_contract_input, random_contract_network
@@ -51,28 +51,17 @@ def test_work_on_further_populations_is_done_beside_the_next_input():
     assert got.tolist() == [0 + 2 * 13 + max(6 + 1, 16) + 16 + 14]
 
 
-def test_cycles_are_near_those_of_the_core(mnist_images):
+def test_cycles_are_near_those_of_the_core(mnist_dir):
     """docs/results.md: 845.8 cycles per image on 128 lanes, by the core's counter, all images."""
     artefact = read_artefact(ROOT / "tests" / "data" / "mnist_784_128_10")
-    from spikeloom.train.encoders import encode
-
-    inputs = encode(artefact.input, mnist_images[::10])
+    images = read_idx(mnist_dir / f"{IDX_FILES['test_values']}.gz")[::10]
+    inputs = encode(artefact.input, images)
     model = artefact.network()
     trace = MatrixModel(model).run(inputs)
     cost = cost_of(model, inputs, trace.spikes, 128)
     assert abs(cost.cycles / 845.8 - 1) < 0.03
     assert cost.sops == trace.sops.mean()
     assert cost.weight_bytes == 784 * 128 + 128 * 10
-
-
-@pytest.fixture
-def mnist_images():
-    default = ROOT.parent / "shared" / "data" / "mnist"
-    file = Path(os.environ.get("SPIKELOOM_MNIST", default)) / "t10k-images-idx3-ubyte.gz"
-    if not file.is_file():
-        pytest.skip(f"no MNIST files in {file.parent}; set SPIKELOOM_MNIST")
-    data = np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8, offset=16)
-    return data.reshape(-1, 784)
 
 
 @pytest.mark.parametrize("seed", range(8))
