@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from amaranth.hdl import Elaboratable
@@ -46,22 +47,32 @@ def simulate(dut: Elaboratable, *benches: Bench, cycles: int = 5000) -> None:
     pytest.fail(f"{', '.join(names)} must end within {cycles} cycles")
 
 
-def stalled(rng: random.Random, stall: float) -> bool:
-    """Return whether this cycle is stalled."""
-    return stall > 0 and rng.random() < stall
+_bursts: WeakKeyDictionary[random.Random, Iterator[bool]] = WeakKeyDictionary()
+
+
+def stalled(rng: random.Random, stall: Stall) -> bool:
+    """Return whether this cycle is stalled; bursts go on from call to call with ``rng``."""
+    if stall == 0:
+        return False
+    if isinstance(stall, str):
+        return next(_bursts.setdefault(rng, _burst(rng)))
+    return rng.random() < stall
+
+
+def _burst(rng: random.Random) -> Iterator[bool]:
+    """Return, cycle by cycle, whether a bursty stream is stalled; bursts last up to 20 cycles."""
+    while True:
+        burst = rng.random() < 0.5
+        for _ in range(rng.randint(1, 20)):
+            yield burst
 
 
 def stalls(rng: random.Random | None, stall: Stall) -> Iterator[bool]:
-    """Return, cycle by cycle, whether it is stalled; bursts are of up to 20 cycles."""
+    """Return, cycle by cycle, whether it is stalled."""
+    if isinstance(stall, str) and rng is not None:
+        yield from _burst(rng)
     while True:
-        if rng is None or stall == 0:
-            yield False
-        elif isinstance(stall, str):
-            burst = rng.random() < 0.5
-            for _ in range(rng.randint(1, 20)):
-                yield burst
-        else:
-            yield stalled(rng, stall)
+        yield rng is not None and stalled(rng, stall)
 
 
 async def send(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -80,25 +80,28 @@ def expected_ops(
     """Return (row, even address, odd address, lanes, last row, shift) as the tables say."""
     ops: list[tuple[int | None, ...]] = []
 
-    def visit(run: Facts, facts: Facts, address: Callable[[int], int], pair: Pair) -> None:
+    def offset(source: int, facts: Facts) -> int:
+        if not facts["grouped"]:
+            return source // 2
+        return 0 if facts["shared"] else (source & ((1 << facts["group_bits"]) - 1)) // 2
+
+    def visit(run: Facts, facts: Facts, pair: Pair) -> None:
         for r in range(run["n_rows"]):
             last = r == run["n_rows"] - 1
             base = run["weight_base"] + r * facts["stride"]
-            even, odd = (None if s is None else base + address(s) for s in pair)
+            even, odd = (None if s is None else base + offset(s, facts) for s in pair)
             lanes = run["lanes_last"] if last else run.get("lanes", LANES)
             ops.append((run["row_base"] + r, even, odd, lanes, int(last), facts["shift"]))
 
     for pair in pairs:
         for facts in projections:
             if not facts["grouped"]:
-                visit(facts, facts, lambda s: s // 2, pair)
+                visit(facts, facts, pair)
                 continue
-            inside = (1 << facts["group_bits"]) - 1
-            shared = facts["shared"]
             for group, events in requests_of(pair, facts):
                 first, n = groups[group]["first_run"], groups[group]["n_runs"]
                 for run in runs[first : first + n]:
-                    visit(run, facts, lambda s: 0 if shared else (s & inside) // 2, events)
+                    visit(run, facts, events)
     return ops
 
 

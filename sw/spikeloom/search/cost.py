@@ -139,9 +139,8 @@ def sample_operations(
     flat = inputs.reshape(*inputs.shape[:2], -1)
     for projection in network.projections:
         sizes = projection.kind.fan_out_sizes(network.ends(projection), projection.weights)
-        graded = network.source(projection.source).graded
-        events = spikes.get(projection.source, flat)
-        counted = (events != 0) if graded else events
+        values = spikes.get(projection.source, flat)
+        counted = network.source(projection.source).events(values)
         delay = projection.delay
         arriving = counted[:, : max(counted.shape[1] - delay, 0)]
         total += arriving.sum(axis=1, dtype=np.int64) @ sizes
