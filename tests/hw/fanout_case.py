@@ -93,12 +93,15 @@ def expected_ops(
             if not facts["grouped"]:
                 visit(facts, facts, lambda s: s // 2, pair)
                 continue
-            inside = (1 << facts["group_bits"]) - 1
-            shared = facts["shared"]
+            inside = 0 if facts["shared"] else (1 << facts["group_bits"]) - 1
+
+            def in_group(s: int, inside: int = inside) -> int:
+                return (s & inside) // 2
+
             for group, events in requests_of(pair, facts):
                 first, n = groups[group]["first_run"], groups[group]["n_runs"]
                 for run in runs[first : first + n]:
-                    visit(run, facts, lambda s: 0 if shared else (s & inside) // 2, events)
+                    visit(run, facts, in_group, events)
     return ops
 
 
