@@ -3,7 +3,7 @@ import random
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 
-from hw.bench import STALLS, edge_biased, simulate
+from hw.bench import PATTERNS, edge_biased, simulate
 from hw.sequencer_bench import SEQUENCER_CONFIG, Given, SequencerBench, expected_records
 from spikeloom.spec.tables import POPULATIONS, FireSelect
 from spikeloom_hw.divider import Divider
@@ -174,7 +174,7 @@ def test_a_tick_begins_with_its_replays(replays):
     run(rows, tokens, n_replays=0)
 
 
-@pytest.mark.parametrize("stall", STALLS)
+@pytest.mark.parametrize("stall", PATTERNS)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_tables_and_tokens(seed, stall):
     rng = random.Random(f"{seed}{stall}")
