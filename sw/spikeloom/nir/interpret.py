@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..spec.errors import DataError
 from .dynamics import Neuron, discrete, on_cycles
-from .graph import FIRING, NEURONS, Array, Graph, Problem, Shape, evaluation_order, refuse
+from .graph import FIRING, NEURONS, SILENT, Array, Graph, Problem, Shape, evaluation_order, refuse
 from .linear import apply_linear
 from .meaning import Meaning
 from .shapes import infer_shapes, spread
@@ -33,6 +33,8 @@ class FloatTrace:
         Per firing node, int32 of shape (S, T, n), in NIR's order of elements.
     outputs
         Per Output node, float64 of shape (S, T, n): spikes, or potentials of a leak.
+    potentials
+        Per node that never fires, float64 of shape (S, T, n): its potential.
     final
         Per neuron node, float64 of shape (S, n): the potential after the last tick, with its
         reset and decay, in the file's units.
@@ -43,6 +45,7 @@ class FloatTrace:
 
     spikes: dict[str, NDArray[np.int32]]
     outputs: dict[str, Array]
+    potentials: dict[str, Array]
     final: dict[str, Array]
     margin: dict[str, float]
 
@@ -127,6 +130,7 @@ class Interpreter:
         return FloatTrace(
             {k: np.concatenate([p.spikes[k] for p in parts]) for k in parts[0].spikes},
             {k: np.concatenate([p.outputs[k] for p in parts]) for k in parts[0].outputs},
+            {k: np.concatenate([p.potentials[k] for p in parts]) for k in parts[0].potentials},
             {k: np.concatenate([p.final[k] for p in parts]) for k in parts[0].final},
             {k: min(p.margin[k] for p in parts) for k in parts[0].margin},
         )
@@ -142,6 +146,7 @@ class Interpreter:
 
         spikes = empty([n.name for n in self.graph.of_kind(*FIRING)], np.int32)
         outputs = empty(self.outputs, np.float64)
+        potentials = empty([n.name for n in self.graph.of_kind(*SILENT)], np.float64)
         margin = dict.fromkeys(spikes, np.inf)
         states = {k: self._start(n, samples) for k, n in self.neurons.items()}
         history = {
@@ -167,11 +172,12 @@ class Interpreter:
                     now[name] = self._delayed(name, history[name], tick, np.asarray(x))
                 else:
                     now[name] = apply_linear(node, np.asarray(x))
-            for name in outputs:
-                outputs[name][:, tick] = now[name].reshape(samples, -1)
+            for record in (outputs, potentials):
+                for name, array in record.items():
+                    array[:, tick] = now[name].reshape(samples, -1)
             last = now
         final = {k: state.v.reshape(samples, -1) for k, state in states.items()}
-        return FloatTrace(spikes, outputs, final, margin)
+        return FloatTrace(spikes, outputs, potentials, final, margin)
 
     def _start(self, neuron: Neuron, samples: int) -> _State:
         shape = (samples, *neuron.decay.shape)

@@ -1,0 +1,365 @@
+"""From real numbers to the contract's integers, a population at a time (rules Q1 to Q5).
+
+A population counts in a step, one per channel where nothing forbids it.  Weights that lie
+on a grid already, as those of a network that SpikeLoom has exported, are taken as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec.network import (
+    InputPopulation,
+    IntArray,
+    Network,
+    Population,
+    Projection,
+    Reset,
+)
+from ..spec.numfmt import (
+    ACCUMULATOR_MAX,
+    DECAY_ONE,
+    POTENTIAL_MAX,
+    POTENTIAL_MIN,
+    SHIFT_MAX,
+    THRESHOLD_MAX,
+    signed_range,
+)
+from .graph import Array
+from .lower import RealConstant, RealNetwork, RealPopulation, RealProjection
+from .synapses import destinations
+
+THRESHOLD_AIM = 1 << 14
+"""Greatest threshold chosen, so that a potential can overshoot it by as much again."""
+
+GRID = 1e-3
+"""Weights this near to whole numbers of a step are on the grid of that step."""
+
+CLIPS = tuple(1 - 0.05 * i for i in range(16))
+"""Shares of the step that takes every weight unclipped; smaller ones clip the largest."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What ends at a population, in real numbers."""
+
+    population: RealPopulation
+    projections: tuple[RealProjection, ...]
+    constants: tuple[RealConstant, ...]
+    channels: tuple[NDArray[np.intp] | None, ...]
+
+    @property
+    def n_channels(self) -> int:
+        """Number of steps that the population can have."""
+        return self.population.shape[-1]
+
+    @property
+    def one_step(self) -> bool:
+        """Whether all neurons must count in the same step.
+
+        The reset value, the initial potential and a floor are those of the whole population,
+        and potentials that are read must be comparable.
+        """
+        p = self.population
+        shared = p.reset_value or p.initial or p.reset is Reset.NONE
+        return bool(shared) or any(c is None for c in self.channels)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a population counts: ``step`` float64 (channels,), and a shift per projection."""
+
+    step: Array
+    shifts: tuple[int, ...]
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A population in integers with everything that ends at it."""
+
+    population: Population
+    projections: tuple[Projection, ...]
+    constants: tuple[Population, ...]
+    step: Array
+
+
+def part_of(network: RealNetwork, population: RealPopulation) -> Part:
+    """Return what ends at ``population``."""
+    projections = tuple(p for p in network.projections if p.destination == population.name)
+    channels = []
+    for projection in projections:
+        reached = destinations(projection.kind, projection.weights, network.ends(projection))
+        channels.append(None if reached is None else reached % population.shape[-1])
+    constants = tuple(c for c in network.constants if c.destination == population.name)
+    return Part(population, projections, constants, tuple(channels))
+
+
+def _per_channel(part: Part, values: Sequence[Array]) -> Array:
+    """Return the greatest absolute value that ends at each channel, float64 (channels,)."""
+    found = np.zeros(part.n_channels)
+    for weights, channels in zip(values, part.channels, strict=True):
+        if channels is None:
+            found = np.maximum(found, np.abs(weights).max(initial=0))
+        else:
+            where = np.broadcast_to(channels, weights.shape).reshape(-1)
+            np.maximum.at(found, where, np.abs(weights).reshape(-1))
+    return found
+
+
+def _worst(part: Part, magnitudes: Sequence[int]) -> Array:
+    """Return the greatest sum of a tick's input to a channel, in real numbers (channels,)."""
+    size = part.population.n_neurons
+    total = np.abs(part.population.bias).copy()
+    for projection, channels, magnitude in zip(
+        part.projections, part.channels, magnitudes, strict=True
+    ):
+        weights = np.abs(projection.weights) * magnitude
+        if projection.kind.tag.value == "conv2d":
+            per_channel = weights.reshape(len(weights), -1).sum(axis=1)
+            total += np.tile(per_channel, size // len(per_channel))
+        elif projection.kind.tag.value == "dense":
+            total += weights.sum(axis=1)
+        elif channels is None:
+            kernel = getattr(projection.kind, "kernel", (1, 1))
+            total += float(weights) * math.prod(kernel)
+        else:
+            np.add.at(total, _destination_index(projection, size), weights)
+    for constant in part.constants:
+        total += np.abs(constant.values)
+    return np.asarray(total.reshape(-1, part.n_channels).max(axis=0))
+
+
+def _destination_index(projection: RealProjection, size: int) -> NDArray[np.intp]:
+    indices = getattr(projection.kind, "indices", None)
+    return np.arange(size) if indices is None else np.asarray(indices, np.intp)
+
+
+def choose_steps(part: Part, bits: int, magnitudes: Sequence[int]) -> list[Steps]:
+    """Return the steps to choose from, the plainest first; one if the weights are on a grid.
+
+    Parameters
+    ----------
+    bits
+        Width of the weights.
+    magnitudes
+        Greatest magnitude of the events of each projection's source.
+    """
+    low, high = signed_range(bits)
+    tops = [float(np.abs(p.weights).max(initial=0)) for p in part.projections]
+    least = min((top for top in tops if top > 0), default=1.0)
+    shifts = tuple(
+        min(max(int(math.log2(top / least)) if top > 0 else 0, 0), SHIFT_MAX) for top in tops
+    )
+    exact = _grid(part, -low)
+    if exact is not None:
+        return [exact]
+    scaled = [p.weights / 2**k for p, k in zip(part.projections, shifts, strict=True)]
+    full = _per_channel(part, scaled) / high
+    full[full <= 0] = full.max(initial=0) or 1.0
+    current = part.population.current_decay is not None
+    room = ACCUMULATOR_MAX - POTENTIAL_MAX * (2 if current else 1)
+    limit = _worst(part, magnitudes) / room
+    theta = part.population.threshold
+    if theta is not None:
+        limit = np.maximum(limit, theta.reshape(-1, part.n_channels).max(axis=0) / THRESHOLD_AIM)
+    out = []
+    for clip in CLIPS:
+        step = np.maximum(full * clip, limit)
+        if part.population.clamp and theta is not None:  # one floor: all thresholds are equal
+            ratio = theta.reshape(-1, part.n_channels).max(axis=0)
+            step = ratio * (step / ratio).max()
+        elif part.one_step:
+            step = np.full_like(step, step.max())
+        if not out or not np.array_equal(step, out[-1].step):
+            out.append(Steps(step, shifts))
+    return out
+
+
+def _grid(part: Part, most: int) -> Steps | None:
+    """Return the steps of which every weight is a whole multiple, at most ``most``, if any.
+
+    The threshold must be a whole or a half multiple too.
+    """
+    theta = part.population.threshold
+    weights = [p.weights for p in part.projections]
+    greatest = _per_channel(part, weights)
+    if theta is None or not greatest.max(initial=0) or part.constants:
+        return None
+    whole = np.full_like(greatest, greatest.max())
+    for top in (whole,) if part.one_step or part.population.clamp else (whole, greatest):
+        if not top.all():
+            continue
+        step, open_ = top.copy(), np.ones(len(top), bool)
+        for k in range(1, most + 1):
+            fits = open_ & _on_grid(part, top / k, theta)
+            if top is whole and not fits.all():
+                continue
+            step[fits] = (top / k)[fits]
+            open_ &= ~fits
+            if not open_.any():
+                return Steps(step, (0,) * len(weights), exact=True)
+    return None
+
+
+def _on_grid(part: Part, step: Array, theta: Array) -> NDArray[np.bool_]:
+    """Return for each channel whether its weights and its thresholds are multiples of its step."""
+    counts = []
+    for projection, channels in zip(part.projections, part.channels, strict=True):
+        scale = step[0] if channels is None else step[channels]
+        counts.append(projection.weights / scale)
+    away = _per_channel(part, [c - np.round(c) for c in counts])
+    doubled = 2 * theta.reshape(-1, len(step)) / step
+    half = np.abs(doubled - np.round(doubled)).max(axis=0)
+    bias = part.population.bias.reshape(-1, len(step)) / step
+    return np.asarray(
+        (away < GRID) & (half < 20 * GRID) & (np.abs(bias - np.round(bias)).max(axis=0) < GRID)
+    )
+
+
+def weight_error(part: Part, steps: Steps, bits: int) -> Array:
+    """Return the sum of the squared errors of the weights of each channel, (channels,)."""
+    total = np.zeros(part.n_channels)
+    low, high = signed_range(bits)
+    for projection, channels, shift in zip(
+        part.projections, part.channels, steps.shifts, strict=True
+    ):
+        scale = steps.step[0] if channels is None else steps.step[channels]
+        scale = scale * 2**shift
+        rounded = np.clip(np.round(projection.weights / scale), low, high) * scale
+        error = np.square(rounded - projection.weights)
+        if channels is None:
+            total += float(error.sum())
+        else:
+            np.add.at(
+                total, np.broadcast_to(channels, error.shape).reshape(-1), error.reshape(-1)
+            )
+    return total
+
+
+def whole_threshold(theta: Array, step: Array, above: bool) -> NDArray[np.int64]:
+    """Return the integer threshold that keeps the comparison (rule Q3), 1 at least.
+
+    A threshold within a millionth of a whole number of steps is taken as that number.
+    """
+    ratio = theta / step
+    near = np.round(ratio)
+    ratio = np.where(np.abs(ratio - near) <= 1e-6 * np.maximum(near, 1), near, ratio)
+    whole = np.floor(ratio) + 1 if above else np.ceil(ratio)
+    return np.clip(whole, 1, THRESHOLD_MAX).astype(np.int64)
+
+
+def quantise(part: Part, steps: Steps, bits: int) -> Quantised:
+    """Return the population and what ends at it in integers."""
+    p, low, high = part.population, *signed_range(bits)
+    n = p.n_neurons
+    step = np.tile(steps.step, n // part.n_channels)
+
+    def whole(values: Array) -> NDArray[np.int64]:
+        return np.clip(np.round(values / step), POTENTIAL_MIN, POTENTIAL_MAX).astype(np.int64)
+
+    theta = np.ones(n, np.int64)
+    if p.threshold is not None:
+        theta = whole_threshold(p.threshold, step, p.above)
+    floor = -int(theta.max()) if p.clamp else POTENTIAL_MIN
+    value = int(whole(np.full(n, p.reset_value))[0]) if p.reset is Reset.VALUE else 0
+    reset = Reset.ZERO if p.reset is Reset.VALUE and value == 0 else p.reset
+    population = Population(
+        p.name,
+        p.shape,
+        threshold=_short(theta, p.shape),
+        decay=_short(np.round(p.decay * DECAY_ONE).astype(np.int64), p.shape),
+        bias=_short(whole(p.bias), p.shape),
+        reset=reset,
+        reset_order=p.reset_order,
+        reset_value=value,
+        initial=max(int(whole(np.full(n, p.initial))[0]), floor),
+        floor=floor,
+        refractory=p.refractory,
+        current_decay=(
+            None
+            if p.current_decay is None
+            else _short(np.round(p.current_decay * DECAY_ONE).astype(np.int64), p.shape)
+        ),
+        multi_spike=p.multi_spike,
+    )
+    projections = []
+    for projection, channels, shift in zip(
+        part.projections, part.channels, steps.shifts, strict=True
+    ):
+        scale = steps.step[0] if channels is None else steps.step[channels]
+        weights = np.clip(np.round(projection.weights / (scale * 2**shift)), low, high)
+        projections.append(
+            Projection(
+                projection.source,
+                projection.destination,
+                weights.astype(np.int8),
+                bits,
+                shift,
+                projection.delay,
+                projection.kind,
+            )
+        )
+    always = []
+    for constant in part.constants:
+        clock, joined = _constant(constant, whole(constant.values))
+        always.append(clock)
+        projections.append(joined)
+    return Quantised(population, tuple(projections), tuple(always), step)
+
+
+def _constant(constant: RealConstant, values: NDArray[np.int64]) -> tuple[Population, Projection]:
+    """Return neurons that fire at every tick, and the projection by which they add ``values``."""
+    most = signed_range(8)[1]
+    number = max(1, -(-int(np.abs(values).max()) // most))
+    name = f"always_{constant.start}_{constant.destination}"[:64]
+    clock = Population(name, (number,), threshold=1, decay=0, bias=1, reset=Reset.ZERO)
+    weights, left = np.zeros((len(values), number), np.int8), values.copy()
+    for i in range(number):
+        weights[:, i] = np.clip(left, -most, most)
+        left = left - weights[:, i]
+    return clock, Projection(name, constant.destination, weights, delay=constant.start)
+
+
+def _short(values: NDArray[np.int64], shape: tuple[int, ...]) -> IntArray:
+    """Return a parameter with as few values as it needs: one, one per channel, or all."""
+    table = values.reshape(-1, shape[-1])
+    if (values == values[0]).all():
+        return np.asarray(values[0], np.int32)
+    if (table == table[0]).all():
+        return table[0].astype(np.int32)
+    return values.astype(np.int32)
+
+
+def adjust(
+    quantised: Quantised,
+    threshold: NDArray[np.int64] | None = None,
+    bias: NDArray[np.int64] | None = None,
+) -> Quantised:
+    """Return ``quantised`` with other thresholds or biases, int64 per neuron."""
+    p = quantised.population
+    if threshold is not None:
+        p = replace(p, threshold=_short(np.clip(threshold, 1, THRESHOLD_MAX), p.shape))
+    if bias is not None:
+        p = replace(p, bias=_short(np.clip(bias, POTENTIAL_MIN, POTENTIAL_MAX), p.shape))
+    return replace(quantised, population=p)
+
+
+def join(
+    network: RealNetwork, parts: Sequence[Quantised], max_magnitude: int, signed: bool
+) -> Network:
+    """Return the network of all populations."""
+    source = InputPopulation(
+        network.input_name, network.shape(network.input_name), max_magnitude, signed
+    )
+    return Network(
+        (source,),
+        tuple(p for q in parts for p in (*q.constants, q.population)),
+        tuple(p for q in parts for p in q.projections),
+        network.outputs,
+    )
