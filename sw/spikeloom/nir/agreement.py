@@ -18,8 +18,6 @@ SILENT_BELOW = 0.02
 SATURATED_ABOVE = 0.01
 """A population with a greater share of potentials at the ends of their range saturates."""
 
-CURRENT_ENDS = 0.98
-
 
 @dataclass(frozen=True)
 class Agreement:
@@ -113,7 +111,7 @@ def compare(converted: Converted, samples: Calibration) -> Report:
         quiet = (target.sum(axis=(0, 1)) > 0) & (got.sum(axis=(0, 1)) == 0) if fires else None
         greatest = float(np.abs(target).max(initial=0)) or 1.0
         error = h * converted.steps[population.name] - target
-        ends = (h <= max(POTENTIAL_MIN, POTENTIAL_MIN + 0)) | (h >= POTENTIAL_MAX)
+        ends = (h <= POTENTIAL_MIN) | (h >= POTENTIAL_MAX)
         clipped = [
             np.concatenate([(q.weights == low).ravel(), (q.weights == -low - 1).ravel()])
             for q in converted.network.fan_in(whole.name)

@@ -24,6 +24,8 @@ from .quantise import (
     Steps,
     adjust,
     choose_steps,
+    finenesses,
+    grid_steps,
     join,
     part_of,
     quantise,
@@ -74,6 +76,7 @@ def convert(
     max_magnitude: int = 1,
     signed: bool = False,
     bias_correction: bool = False,
+    plain: bool = False,
 ) -> Converted:
     """Return the graph in integers.
 
@@ -89,6 +92,9 @@ def convert(
     bias_correction
         Whether biases take up what rounding changes in the mean input, where that makes the
         spikes agree better.
+    plain
+        Whether each population must have one step for all its channels, and no projection a
+        shift.
 
     Raises
     ------
@@ -105,13 +111,18 @@ def convert(
         magnitudes = [
             _magnitude(real, p.source, max_magnitude, calibration) for p in part.projections
         ]
-        candidates = choose_steps(part, bits, magnitudes)
+        grid = grid_steps(part, bits)
         if calibration is None:
-            done.append(quantise(part, _least_error(part, candidates, bits), bits))
+            fine = finenesses(part, bits, magnitudes, plain)[0]
+            candidates = choose_steps(part, bits, magnitudes, fine, plain)
+            steps = grid or _least_error(part, candidates, bits, plain)
+            done.append(quantise(part, steps, bits))
             continue
-        bench = _Bench(real, part, sent, calibration, signed)
-        best = _best_steps(bench, candidates, bits)
-        if not candidates[0].exact:
+        bench = _Bench(real, part, sent, calibration, signed, plain)
+        if grid is not None:
+            best = quantise(part, grid, bits)
+        else:
+            best = _best_steps(bench, bits, magnitudes)
             best = _balance(bench, best)
             if bias_correction:
                 best = _correct(bench, best)
@@ -133,17 +144,16 @@ def _magnitude(
     return max(seen, GRADED_UNSEEN)
 
 
-def _shared(part: Part) -> bool:
-    return part.one_step or part.population.clamp
+def _least_error(
+    part: Part, candidates: Sequence[Steps], bits: int, plain: bool
+) -> Steps:
+    scores = np.array([weight_error(part, c, bits) for c in candidates])
+    return _choose(part, candidates, scores, plain)
 
 
-def _least_error(part: Part, candidates: Sequence[Steps], bits: int) -> Steps:
-    return _choose(part, candidates, np.array([weight_error(part, c, bits) for c in candidates]))
-
-
-def _choose(part: Part, candidates: Sequence[Steps], scores: Array) -> Steps:
+def _choose(part: Part, candidates: Sequence[Steps], scores: Array, plain: bool) -> Steps:
     """Return the best steps, per channel if it may be; ``scores`` is (candidates, channels)."""
-    if _shared(part):
+    if plain or part.one_step or part.population.clamp:
         return candidates[int(scores.sum(axis=1).argmin())]
     best = scores.argmin(axis=0)
     step = np.stack([c.step for c in candidates])[best, np.arange(part.n_channels)]
@@ -160,8 +170,9 @@ class _Bench:
         sent: Mapping[str, NDArray[np.int64]],
         calibration: Calibration,
         signed: bool,
+        plain: bool,
     ) -> None:
-        self.part, self.real = part, real
+        self.part, self.real, self.plain = part, real, plain
         self.fires = part.population.reset is not Reset.NONE
         self.target = part.population.target(calibration.trace)
         sources = dict.fromkeys(p.source for p in part.projections)
@@ -222,13 +233,19 @@ class _Bench:
         return np.asarray(table.sum(axis=0), np.float64)
 
 
-def _best_steps(bench: _Bench, candidates: Sequence[Steps], bits: int) -> Quantised:
-    part = bench.part
+def _best_steps(bench: _Bench, bits: int, magnitudes: Sequence[int]) -> Quantised:
+    part, plain = bench.part, bench.plain
+    ranks = {}
+    for fine in finenesses(part, bits, magnitudes, plain):
+        unclipped = choose_steps(part, bits, magnitudes, fine, plain)[0]
+        ranks[fine] = float(bench.score(quantise(part, unclipped, bits)).sum())
+    fine = min(ranks, key=lambda f: ranks[f])
+    candidates = choose_steps(part, bits, magnitudes, fine, plain)
     made = [quantise(part, c, bits) for c in candidates]
     if len(made) == 1:
         return made[0]
     scores = np.array([bench.score(q) for q in made])
-    mixed = quantise(part, _choose(part, candidates, scores), bits)
+    mixed = quantise(part, _choose(part, candidates, scores, plain), bits)
     return _better(bench, made[int(scores.sum(axis=1).argmin())], mixed)
 
 
@@ -255,6 +272,8 @@ def _per_channel(
 ) -> Quantised:
     scores = np.array([bench.score(make(values)) for values in tried])
     best = scores.argmin(axis=0)
+    if bench.plain:
+        return _better(bench, quantised, make(tried[int(scores.sum(axis=1).argmin())]))
     channel = np.arange(quantised.population.n_neurons) % bench.part.n_channels
     mixed = np.stack(tried)[best[channel], np.arange(len(channel))]
     return _better(bench, quantised, make(mixed))
@@ -281,6 +300,8 @@ def _correct(bench: _Bench, quantised: Quantised) -> Quantised:
         change /= np.maximum(1 - p.per_neuron("current_decay") / 2**15, 2**-15)
     table = change.reshape(-1, bench.part.n_channels)
     mean_change = np.tile(table.mean(axis=0), len(table))
+    if bench.plain:
+        mean_change = np.full_like(mean_change, mean_change.mean())
     bias = p.per_neuron("bias").astype(np.int64)
     tried = [bias + np.round(mean_change * share).astype(np.int64) for share in (0, 0.5, 1)]
     return _per_channel(bench, quantised, tried, lambda values: adjust(quantised, bias=values))

@@ -40,6 +40,12 @@ THRESHOLD_AIM = 1 << 14
 GRID = 1e-3
 """Weights this near to whole numbers of a step are on the grid of that step."""
 
+GRID_WEIGHTS = 32
+"""So many weights do not lie on a grid by chance."""
+
+THRESHOLD_FINE = 1 << 11
+"""Thresholds of this size lose nothing that matters to rounding."""
+
 CLIPS = tuple(1 - 0.05 * i for i in range(16))
 """Shares of the step that takes every weight unclipped; smaller ones clip the largest."""
 
@@ -140,8 +146,56 @@ def _destination_index(projection: RealProjection, size: int) -> NDArray[np.intp
     return np.arange(size) if indices is None else np.asarray(indices, np.intp)
 
 
-def choose_steps(part: Part, bits: int, magnitudes: Sequence[int]) -> list[Steps]:
-    """Return the steps to choose from, the plainest first; one if the weights are on a grid.
+@dataclass(frozen=True)
+class _Room:
+    """Steps that take every weight unclipped, and the least that the accumulators allow."""
+
+    full: Array
+    limit: Array
+    shifts: tuple[int, ...]
+
+
+def _room(part: Part, bits: int, magnitudes: Sequence[int], plain: bool) -> _Room:
+    high = signed_range(bits)[1]
+    tops = [float(np.abs(p.weights).max(initial=0)) for p in part.projections]
+    least = max(tops, default=1.0) if plain else min((t for t in tops if t > 0), default=1.0)
+    shifts = tuple(
+        min(max(int(math.log2(top / least)) if top > 0 else 0, 0), SHIFT_MAX) for top in tops
+    )
+    scaled = [p.weights / 2**k for p, k in zip(part.projections, shifts, strict=True)]
+    full = _per_channel(part, scaled) / high
+    full[full <= 0] = full.max(initial=0) or 1.0
+    current = part.population.current_decay is not None
+    limit = _worst(part, magnitudes) / (ACCUMULATOR_MAX - POTENTIAL_MAX * (2 if current else 1))
+    theta = part.population.threshold
+    if theta is not None:
+        limit = np.maximum(limit, theta.reshape(-1, part.n_channels).max(axis=0) / THRESHOLD_AIM)
+    return _Room(full, limit, shifts)
+
+
+def finenesses(part: Part, bits: int, magnitudes: Sequence[int], plain: bool) -> tuple[int, ...]:
+    """Return by how many bits more than the weights potentials may be resolved, best first.
+
+    All weights are shifted left by as much.  What truncation takes from a potential, and the
+    rounding of thresholds and biases, then weigh less; the range of the potentials, counted
+    in thresholds, shrinks.
+    """
+    theta = part.population.threshold
+    if plain or theta is None or not part.projections:
+        return (0,)
+    room = _room(part, bits, magnitudes, plain)
+    step = np.maximum(room.full, room.limit)
+    least = theta.reshape(-1, part.n_channels).min(axis=0) / step
+    wanted = math.ceil(math.log2(max(THRESHOLD_FINE / float(least.max()), 1)))
+    possible = math.floor(math.log2(max(float((step / room.limit).min()), 1)))
+    most = max(min(wanted, possible, SHIFT_MAX - max(room.shifts)), 0)
+    return tuple(dict.fromkeys((most, most // 2, 0)))
+
+
+def choose_steps(
+    part: Part, bits: int, magnitudes: Sequence[int], fine: int, plain: bool
+) -> list[Steps]:
+    """Return the steps to choose from, the one that clips no weight first.
 
     Parameters
     ----------
@@ -149,47 +203,40 @@ def choose_steps(part: Part, bits: int, magnitudes: Sequence[int]) -> list[Steps
         Width of the weights.
     magnitudes
         Greatest magnitude of the events of each projection's source.
+    fine
+        Bits by which potentials are resolved more finely than weights.
+    plain
+        Whether the population must have one step, and no projection a shift.
     """
-    low, high = signed_range(bits)
-    tops = [float(np.abs(p.weights).max(initial=0)) for p in part.projections]
-    least = min((top for top in tops if top > 0), default=1.0)
-    shifts = tuple(
-        min(max(int(math.log2(top / least)) if top > 0 else 0, 0), SHIFT_MAX) for top in tops
-    )
-    exact = _grid(part, -low)
-    if exact is not None:
-        return [exact]
-    scaled = [p.weights / 2**k for p, k in zip(part.projections, shifts, strict=True)]
-    full = _per_channel(part, scaled) / high
-    full[full <= 0] = full.max(initial=0) or 1.0
-    current = part.population.current_decay is not None
-    room = ACCUMULATOR_MAX - POTENTIAL_MAX * (2 if current else 1)
-    limit = _worst(part, magnitudes) / room
+    room = _room(part, bits, magnitudes, plain)
     theta = part.population.threshold
-    if theta is not None:
-        limit = np.maximum(limit, theta.reshape(-1, part.n_channels).max(axis=0) / THRESHOLD_AIM)
-    out = []
+    shifts = tuple(k + fine for k in room.shifts)
+    out: list[Steps] = []
     for clip in CLIPS:
-        step = np.maximum(full * clip, limit)
-        if part.population.clamp and theta is not None:  # one floor: all thresholds are equal
+        step = np.maximum(room.full * clip / 2**fine, room.limit)
+        if part.one_step or plain:
+            step = np.full_like(step, step.max())
+        elif part.population.clamp and theta is not None:  # one floor: all thresholds are equal
             ratio = theta.reshape(-1, part.n_channels).max(axis=0)
             step = ratio * (step / ratio).max()
-        elif part.one_step:
-            step = np.full_like(step, step.max())
         if not out or not np.array_equal(step, out[-1].step):
             out.append(Steps(step, shifts))
     return out
 
 
-def _grid(part: Part, most: int) -> Steps | None:
-    """Return the steps of which every weight is a whole multiple, at most ``most``, if any.
+def grid_steps(part: Part, bits: int) -> Steps | None:
+    """Return the steps of which every weight is a whole multiple that fits, if there are any.
 
-    The threshold must be a whole or a half multiple too.
+    The threshold must be a whole or a half multiple too.  A handful of weights lies on some
+    grid by chance, so these do not count.
     """
-    theta = part.population.threshold
+    theta, most = part.population.threshold, -signed_range(bits)[0]
     weights = [p.weights for p in part.projections]
     greatest = _per_channel(part, weights)
     if theta is None or not greatest.max(initial=0) or part.constants:
+        return None
+    values = np.concatenate([np.abs(w).ravel() for w in weights])
+    if np.count_nonzero(values) < GRID_WEIGHTS:
         return None
     whole = np.full_like(greatest, greatest.max())
     for top in (whole,) if part.one_step or part.population.clamp else (whole, greatest):

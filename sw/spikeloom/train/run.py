@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..artefact import Artefact, write_artefact
 from ..files import write_atomically
-from ..spec.errors import DataError
+from ..spec.errors import DataError, UsageError
 from ..spec.manifest import InputFacts
 from ..spec.network import Network
 from .calibrate import PopulationReport, calibrate
@@ -25,6 +26,7 @@ from .checkpoint import (
     Checkpoint,
     load_checkpoint,
     load_start,
+    read_checkpoint,
     save_checkpoint,
     set_aside,
 )
@@ -38,7 +40,14 @@ from .progress import TrainingProgress
 from .provenance import Outcome, activity_of, provenance_of
 from .surrogates import make_surrogate
 
-__all__ = ["TrainConfig", "TrainResult", "build_model", "default_config", "train"]
+__all__ = [
+    "TrainConfig",
+    "TrainResult",
+    "build_model",
+    "default_config",
+    "load_model",
+    "train",
+]
 
 METRICS_FILE = "metrics.csv"
 METRICS = ("epoch", "stage", "loss", "train_accuracy", "test_accuracy", "lr", "seconds")
@@ -138,6 +147,26 @@ def build_model(config: TrainConfig, n_inputs: int, n_classes: int) -> SpikingNe
         readout=config.loss == "membrane",
         gate_ticks=config.ticks if config.input_gate else 0,
     )
+
+
+def load_model(path: Path) -> SpikingNetwork:
+    """Return the model of a checkpoint file, as it was after its last epoch.
+
+    Raises :class:`DataError` if the file is missing, damaged or no checkpoint.
+    """
+    fields, checkpoint = read_checkpoint(path)
+    weights = [v for k, v in checkpoint.model.items() if re.fullmatch(r"layers\.\d+\.weight", k)]
+    try:
+        config = TrainConfig(**fields)
+    except (TypeError, UsageError) as error:
+        raise DataError(f"{path} holds an unknown configuration: {error}") from None
+    if len(weights) != len(config.hidden) + 1:
+        raise DataError(
+            f"{path} must hold the weights of {len(config.hidden) + 1} layers, not {len(weights)}"
+        )
+    model = build_model(config, weights[0].shape[1], weights[-1].shape[0])
+    _load(model, checkpoint.model, path)
+    return model
 
 
 class _Run:
