@@ -111,7 +111,8 @@ def compare(converted: Converted, samples: Calibration) -> Report:
         quiet = (target.sum(axis=(0, 1)) > 0) & (got.sum(axis=(0, 1)) == 0) if fires else None
         greatest = float(np.abs(target).max(initial=0)) or 1.0
         error = h * converted.steps[population.name] - target
-        ends = (h <= POTENTIAL_MIN) | (h >= POTENTIAL_MAX)
+        above = whole.per_neuron("threshold") if fires else 0  # what a spike takes away
+        ends = (h <= POTENTIAL_MIN) | (h - above >= POTENTIAL_MAX)
         clipped = [
             np.concatenate([(q.weights == low).ravel(), (q.weights == -low - 1).ravel()])
             for q in converted.network.fan_in(whole.name)
