@@ -31,6 +31,7 @@ DT = 1e-4
 IF_TICKS = 2.0**40
 """Time constant of an IF, in ticks; 1 - 2^-40 is 1 in single precision."""
 
+BELOW_SUBTRACT = 2.0**-6
 MATRIX_MAX = 1 << 26
 
 
@@ -52,8 +53,9 @@ def nir_shape(shape: Shape) -> Shape:
 def real_network(network: Network) -> RealNetwork:
     """Return a network of integers as one of real numbers that fires at the same potentials.
 
-    Thresholds lie half a unit lower, between two potentials, so that they mean the same
-    under > and >=.
+    Thresholds lie a little lower, between two potentials, so that they mean the same under >
+    and >= and in single precision; under the reset ``subtract``, which takes that little less
+    away, by :data:`BELOW_SUBTRACT`, else by a half.
     """
     source = network.inputs[0]
     return RealNetwork(
@@ -71,13 +73,14 @@ def _real_population(p: Population) -> RealPopulation:
     def real(name: str) -> Array:
         return p.per_neuron(name).astype(np.float64)
 
+    below = BELOW_SUBTRACT if p.reset is Reset.SUBTRACT else 0.5
     return RealPopulation(
         name=p.name,
         node=p.name,
         shape=p.shape,
         order=order(nir_shape(p.shape)),
         decay=real("decay") / DECAY_ONE,
-        threshold=None if p.reset is Reset.NONE else real("threshold") - 0.5,
+        threshold=None if p.reset is Reset.NONE else real("threshold") - below,
         bias=real("bias"),
         current_decay=None if p.current_decay is None else real("current_decay") / DECAY_ONE,
         reset=p.reset,

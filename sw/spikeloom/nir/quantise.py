@@ -40,6 +40,12 @@ THRESHOLD_AIM = 1 << 14
 GRID = 1e-3
 """Weights this near to whole numbers of a step are on the grid of that step."""
 
+HALF_GRID = 0.04
+"""Twice a threshold on the grid is this near to a whole number of steps."""
+
+WHOLE = 1e-6
+"""A threshold relatively this near to a whole number of steps is that number."""
+
 GRID_WEIGHTS = 32
 """So many weights do not lie on a grid by chance."""
 
@@ -233,7 +239,7 @@ def grid_steps(part: Part, bits: int) -> Steps | None:
     theta, most = part.population.threshold, -signed_range(bits)[0]
     weights = [p.weights for p in part.projections]
     greatest = _per_channel(part, weights)
-    if theta is None or not greatest.max(initial=0) or part.constants:
+    if not greatest.max(initial=0) or part.constants:
         return None
     values = np.concatenate([np.abs(w).ravel() for w in weights])
     if np.count_nonzero(values) < GRID_WEIGHTS:
@@ -254,19 +260,25 @@ def grid_steps(part: Part, bits: int) -> Steps | None:
     return None
 
 
-def _on_grid(part: Part, step: Array, theta: Array) -> NDArray[np.bool_]:
-    """Return for each channel whether its weights and its thresholds are multiples of its step."""
+def _on_grid(part: Part, step: Array, theta: Array | None) -> NDArray[np.bool_]:
+    """Return for each channel whether its weights and its thresholds are multiples of its step.
+
+    Under > a spike at a whole multiple needs a threshold of one more, which the reset
+    ``subtract`` would take away; such a threshold is not on the grid.
+    """
     counts = []
     for projection, channels in zip(part.projections, part.channels, strict=True):
         scale = step[0] if channels is None else step[channels]
         counts.append(projection.weights / scale)
     away = _per_channel(part, [c - np.round(c) for c in counts])
-    doubled = 2 * theta.reshape(-1, len(step)) / step
-    half = np.abs(doubled - np.round(doubled)).max(axis=0)
     bias = part.population.bias.reshape(-1, len(step)) / step
-    return np.asarray(
-        (away < GRID) & (half < 20 * GRID) & (np.abs(bias - np.round(bias)).max(axis=0) < GRID)
-    )
+    fits = (away < GRID) & (np.abs(bias - np.round(bias)).max(axis=0) < GRID)
+    if theta is not None:
+        ratio = theta.reshape(-1, len(step)) / step
+        fits &= np.abs(2 * ratio - np.round(2 * ratio)).max(axis=0) < HALF_GRID
+        if part.population.above and part.population.reset is Reset.SUBTRACT:
+            fits &= (np.abs(ratio - np.round(ratio)) > WHOLE * ratio).all(axis=0)
+    return np.asarray(fits)
 
 
 def weight_error(part: Part, steps: Steps, bits: int) -> Array:
@@ -292,11 +304,11 @@ def weight_error(part: Part, steps: Steps, bits: int) -> Array:
 def whole_threshold(theta: Array, step: Array, above: bool) -> NDArray[np.int64]:
     """Return the integer threshold that keeps the comparison (rule Q3), 1 at least.
 
-    A threshold within a millionth of a whole number of steps is taken as that number.
+    A threshold within :data:`WHOLE` of a whole number of steps is taken as that number.
     """
     ratio = theta / step
     near = np.round(ratio)
-    ratio = np.where(np.abs(ratio - near) <= 1e-6 * np.maximum(near, 1), near, ratio)
+    ratio = np.where(np.abs(ratio - near) <= WHOLE * np.maximum(near, 1), near, ratio)
     whole = np.floor(ratio) + 1 if above else np.ceil(ratio)
     return np.clip(whole, 1, THRESHOLD_MAX).astype(np.int64)
 
