@@ -1,19 +1,27 @@
 """Reading of NIR files, which are HDF5, without trust in them.
 
 Links to other files are not followed, no filter is loaded from outside, sizes are checked
-before anything is read, and a damaged file is an error that says so.
+before anything is read, a process of its own does the reading, and a damaged file is an error
+that says so.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..spec.errors import DataError
+from ..spec.errors import DataError, NetworkError
 from .graph import Edge, Graph, Node, Problem, refuse, unfold
+from .guard import DeathError, HangError, guarded
+
+READ_SECONDS = 60.0
+"""Time that reading a file may take."""
 
 MAX_BYTES = 1 << 30
 """Greatest size of all parameters together."""
@@ -76,11 +84,71 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     NetworkError
         With every node and edge that is wrong.
     """
-    import h5py
+    import h5py  # noqa: F401  before the fork, so that a missing package is said as such
 
     file = Path(path)
     if not file.is_file():
         raise DataError(f"NIR file {file} does not exist")
+    try:
+        answer = guarded(_packed, file, seconds=READ_SECONDS)
+    except HangError:
+        raise DataError(
+            f"{file} cannot be read as a NIR file, which is HDF5: not done in {READ_SECONDS} s, "
+            "damaged"
+        ) from None
+    except DeathError:
+        raise DataError(
+            f"{file} cannot be read as a NIR file, which is HDF5: the reader died, damaged"
+        ) from None
+    return _unpacked(answer)
+
+
+def _packed(file: Path) -> bytes:
+    """Return the graph in a file, or what is wrong with it, as bytes."""
+    facts: dict[str, Any] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        graph = _read(file)
+    except (DataError, NetworkError) as error:
+        facts = {"error": type(error).__name__, "message": str(error)}
+    else:
+        nodes = []
+        for node in graph.nodes.values():
+            fields: dict[str, Any] = {}
+            for name, value in node.fields.items():
+                if isinstance(value, np.ndarray):
+                    fields[name] = {"array": len(arrays)}
+                    arrays[f"a{len(arrays)}"] = value
+                else:
+                    fields[name] = value
+            nodes.append([node.name, node.kind, fields])
+        facts = {"nodes": nodes, "edges": graph.edges}
+    stream = io.BytesIO()
+    np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+    return stream.getvalue()
+
+
+def _unpacked(answer: bytes) -> Graph:
+    with np.load(io.BytesIO(answer), allow_pickle=False) as archive:
+        facts = json.loads(str(archive["facts"]))
+        if "error" in facts:
+            kinds = {"DataError": DataError, "NetworkError": NetworkError}
+            raise kinds[facts["error"]](facts["message"])
+        nodes = {}
+        for name, kind, fields in facts["nodes"]:
+            found = {}
+            for key, value in fields.items():
+                if isinstance(value, dict):
+                    found[key] = archive[f"a{value['array']}"]
+                else:
+                    found[key] = value if isinstance(value, str) else tuple(value)
+            nodes[name] = Node(name, kind, found)
+    return Graph(nodes, tuple((a, b) for a, b in facts["edges"]))
+
+
+def _read(file: Path) -> Graph:
+    import h5py
+
     problems: list[Problem] = []
     try:
         with h5py.File(file, "r") as handle:
