@@ -112,7 +112,15 @@ def main() -> None:
             rows.append((name, f"{bits}{' plain' if plain else ''}", found.counts_differ,
                          round(100 * found.float_accuracy, 2), round(100 * found.accuracy, 2),
                          round(100 * found.report.predictions, 2), outcome))  # fmt: skip
-    header = ("network", "weights", "float differs", "float %", "integers %", "agree %", args.engine)
+    header = (
+        "network",
+        "weights",
+        "float differs",
+        "float %",
+        "integers %",
+        "agree %",
+        args.engine,
+    )
     print(json.dumps(rows) if args.json else table(rows, header))
 
 

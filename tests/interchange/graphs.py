@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
 import nir
+import numpy as np
 
 DT = 1e-4
 EXACT = {
@@ -27,7 +27,7 @@ def chain(path: Path, shape: tuple, *items: object, out: tuple = (1,)) -> Path:
     nodes |= {f"n{i}": item for i, item in enumerate(items)}
     nodes["output"] = nir.Output(np.array(out))
     names = list(nodes)
-    return write(path, nodes, list(zip(names, names[1:], strict=False)))
+    return write(path, nodes, list(pairwise(names)))
 
 
 def if_node(shape: tuple, threshold: float = 5.0) -> nir.IF:

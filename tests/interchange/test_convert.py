@@ -146,8 +146,8 @@ def test_a_chain_is_the_same_in_integers(name, tmp_path, rng):
 
 
 @pytest.mark.parametrize("choices", [
-    {}, {"reset": "zero"}, {"fires": "gt", "reset": "zero"}, {"multi_spike": True}, {"clamp": "all"},
-    {"reset_order": "after-decay"}, {"multi_spike": True, "clamp": "if"},
+    {}, {"reset": "zero"}, {"fires": "gt", "reset": "zero"}, {"multi_spike": True},
+    {"clamp": "all"}, {"reset_order": "after-decay"}, {"multi_spike": True, "clamp": "if"},
 ])  # fmt: skip
 def test_every_reset_is_the_same_in_integers(choices, tmp_path, rng):
     items = [nir.Linear(whole(rng, 20, 9)), if_node((20,), 6.0), nir.Linear(whole(rng, 8, 20)),
@@ -249,8 +249,8 @@ def test_plain_means_one_step_and_no_shift(tmp_path, rng):
 
 REFUSED = {
     "a potential sent on": (
-        lambda r: [nir.Linear(whole(r, 4, 3)), nir.LI(*[np.ones(4)] * 3), nir.Linear(whole(r, 4, 4)),
-                   if_node((4,))],
+        lambda r: [nir.Linear(whole(r, 4, 3)), nir.LI(*[np.ones(4)] * 3),
+                   nir.Linear(whole(r, 4, 4)), if_node((4,))],
         r"n3: it takes the potential of n1, but only spikes can be sent on \(let n1 be an output",
     ),
     "delays that differ": (

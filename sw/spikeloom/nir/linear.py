@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .graph import Array, Node, Shape
@@ -58,7 +60,8 @@ def _windows(node: Node, x: Array) -> Array:
     axes = window(node, x.shape[2:])
     x = np.pad(x, [(0, 0), (0, 0), *(around for *_, around in axes)])
     spans = tuple(dilation * (kernel - 1) + 1 for kernel, _, dilation, _ in axes)
-    seen = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(2, 3))
+    view: Any = np.lib.stride_tricks.sliding_window_view
+    seen: Array = view(x, spans, axis=(2, 3))
     (_, sy, dy, _), (_, sx, dx, _) = axes
     return seen[:, :, ::sy, ::sx, ::dy, ::dx]
 

@@ -313,9 +313,7 @@ class _Lowering:
             bias=flat(bias),
             current_decay=None if neuron.current_decay is None else flat(neuron.current_decay),
             reset=reset,
-            reset_order=(
-                ResetOrder.AFTER_DECAY if neuron.after_decay else ResetOrder.BEFORE_DECAY
-            ),
+            reset_order=(ResetOrder.AFTER_DECAY if neuron.after_decay else ResetOrder.BEFORE_DECAY),
             reset_value=value,
             initial=self._one(node, "the potential at the start", flat(neuron.initial)),
             clamp=neuron.clamp,
@@ -339,4 +337,3 @@ def _readout(shape: Shape) -> Neuron:
         initial=zero, current_decay=None, current_gain=None, reset="zero", after_decay=False,
         above=False, multi_spike=False, clamp=False, refractory=False, current_first=True,
     )  # fmt: skip
-

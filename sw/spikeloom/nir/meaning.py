@@ -222,8 +222,10 @@ def _check(name: str, value: Any) -> None:
     if name not in {field.name for field in fields(Meaning)} - {"sources"}:
         raise UsageError(f"{name} is no choice of an import; there are {', '.join(MEANS)}")
     if name == "dt":
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not (
-            math.isfinite(value) and value > 0
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not (math.isfinite(value) and value > 0)
         ):
             raise UsageError(f"dt must be a positive number of seconds, not {value!r}")
     elif value not in CHOICES[name]:

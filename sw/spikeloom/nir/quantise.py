@@ -295,9 +295,7 @@ def weight_error(part: Part, steps: Steps, bits: int) -> Array:
         if channels is None:
             total += float(error.sum())
         else:
-            np.add.at(
-                total, np.broadcast_to(channels, error.shape).reshape(-1), error.reshape(-1)
-            )
+            np.add.at(total, np.broadcast_to(channels, error.shape).reshape(-1), error.reshape(-1))
     return total
 
 
@@ -377,7 +375,8 @@ def _constant(constant: RealConstant, values: NDArray[np.int64]) -> tuple[Popula
     most = signed_range(8)[1]
     number = max(1, -(-int(np.abs(values).max()) // most))
     name = f"always_{constant.start}_{constant.destination}"[:64]
-    clock = Population(name, (number,), threshold=1, decay=0, bias=1, reset=Reset.ZERO)
+    one, zero = np.ones((), np.int32), np.zeros((), np.int32)
+    clock = Population(name, (number,), threshold=one, decay=zero, bias=one, reset=Reset.ZERO)
     weights, left = np.zeros((len(values), number), np.int8), values.copy()
     for i in range(number):
         weights[:, i] = np.clip(left, -most, most)

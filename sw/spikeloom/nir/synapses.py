@@ -95,10 +95,11 @@ def _convolution(node: Node, source: Shape, gain: Array) -> tuple[Kind, Array] |
     node = as_2d(node)
     size = source[1:] if len(source) == 3 else (1, source[1])
     (_, sy, dy, py), (_, sx, dx, px) = window(node, size)
-    if py[0] != py[1] or px[0] != px[1]:
+    lead = (py[1] - py[0], px[1] - px[0])  # taps of 0 in front make up for less padding there
+    if min(lead) < 0 or (lead[0] and dy > 1) or (lead[1] and dx > 1):
         return None
-    kind = Conv2d((sy, sx), (py[0], px[0]), (dy, dx), node.fields["groups"][0])
-    return kind, _filters(node, gain)
+    kind = Conv2d((sy, sx), (py[1], px[1]), (dy, dx), node.fields["groups"][0])
+    return kind, np.pad(_filters(node, gain), ((0, 0), (lead[0], 0), (lead[1], 0), (0, 0)))
 
 
 def _pool(node: Node, gain: Array) -> tuple[Kind, Array]:
