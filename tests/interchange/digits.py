@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,7 @@ class Classifier:
     accuracy: float
 
 
+@cache
 def classifier(folder: Path, name: str, bits: int, plain: bool = False) -> Classifier:
     """Import the classifier ``name``, calibrated on training samples, and test it."""
     dialect, choices = CLASSIFIERS[name]
