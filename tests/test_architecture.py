@@ -72,7 +72,8 @@ RULES = {
     ),
     # Other frameworks' graphs; calibration and reports run the golden model's fast form.
     "spikeloom.nir": Rule(
-        ("spikeloom.nir", SPEC, "numpy"), ("h5py", "nir", "spikeloom_sim.matrix")
+        ("spikeloom.nir", "spikeloom.compile", SPEC, "numpy"),
+        ("h5py", "nir", "spikeloom_sim.matrix"),
     ),
     # The benchmark times other trainers beside ours where they are installed.
     "spikeloom.train.bench": Rule(

@@ -17,6 +17,7 @@ from interchange.graphs import (  # noqa: E402
     whole,
     write,
 )
+from spikeloom.compile import prove_no_overflow  # noqa: E402
 from spikeloom.nir.agreement import compare  # noqa: E402
 from spikeloom.nir.calibrate import calibrate_on, convert  # noqa: E402
 from spikeloom.nir.interpret import Interpreter  # noqa: E402
@@ -245,6 +246,21 @@ def test_plain_means_one_step_and_no_shift(tmp_path, rng):
     assert plain.populations[0].threshold.shape == ()
     assert plain.projections[0].shift == 0
     assert other.populations[0].threshold.shape == (9,)
+
+
+def test_fit_makes_steps_coarser_until_no_accumulator_can_overflow(tmp_path, rng):
+    items = [nir.Linear(rng.normal(0, 3, (200, 30))), if_node((200,), 0.5),
+             nir.Linear(rng.normal(0, 3, (20, 200))), if_node((20,), 9.0)]  # fmt: skip
+    path = chain(tmp_path / "g.nir", (30,), *items, out=(20,))
+    run = interpreter(path, multi_spike=True)
+    samples = calibrate_on(run, spikes_of(rng, 30))
+    with pytest.raises(NetworkError, match="accumulators of population n3 must stay"):
+        prove_no_overflow(convert(run, 8, samples).network)
+    for given in (None, samples):
+        converted = convert(run, 8, given, fit=True)
+        bounds = prove_no_overflow(converted.network)
+        assert max(bounds["n3"].high, -bounds["n3"].low) > 1 << 16
+        assert min(p.agreement for p in compare(converted, samples).populations) > 0.75
 
 
 REFUSED = {

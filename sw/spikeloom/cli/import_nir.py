@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which steps and thresholds are chosen")  # fmt: skip
     add("--bias-correction", action="store_true", help="let biases take up what rounding changes "
         "in the mean input; needs --calibration")  # fmt: skip
+    add("--fit", action="store_true", help="make steps coarser where accumulators might overflow")
     add("--plain", action="store_true", help="one step per population and no shifts")
     add("--max-magnitude", type=int, metavar="N", help="greatest input value (that of the "
         "calibration samples, else 1)")  # fmt: skip
@@ -69,6 +70,7 @@ def main(args: argparse.Namespace) -> int:
         signed=args.signed,
         bias_correction=args.bias_correction,
         plain=args.plain,
+        fit=args.fit,
     )
     report = compare(converted, calibration) if args.report and calibration else None
     try:
@@ -83,11 +85,16 @@ def main(args: argparse.Namespace) -> int:
         "choices": interpreter.meaning.facts(),
         "weight_bits": args.weights,
         "plain": args.plain,
+        "fit": args.fit,
         "bias_correction": args.bias_correction,
         "calibration_samples": 0 if inputs is None else len(inputs),
     }
     if report is not None:
-        record["agreement"] = report.to_dict()
+        record["agreement"] = {
+            "samples": report.compared,
+            "predictions": report.predictions,
+            **{p.population: p.agreement for p in report.populations},
+        }
     write_artefact(
         args.out,
         converted.network,
@@ -95,7 +102,8 @@ def main(args: argparse.Namespace) -> int:
         provenance={"made_by": f"spikeloom {__version__} import", "nir": record},
     )
     if args.json:
-        print(to_json({**record, "overflow": overflow, "out": args.out}), end="")
+        details = {} if report is None else {"report": report.to_dict()}
+        print(to_json({**record, **details, "overflow": overflow, "out": args.out}), end="")
     else:
         print("\n".join(nir_options.describe(interpreter)))
         if report is not None:

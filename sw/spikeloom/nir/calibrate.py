@@ -7,28 +7,28 @@ populations before it send, beside the spikes of the graph in real numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compile.proof import population_bound
 from ..spec.errors import NetworkError
 from ..spec.network import InputPopulation, Network, Reset
+from ..spec.numfmt import ACCUMULATOR_MAX, ACCUMULATOR_MIN
 from .graph import Array
 from .interpret import FloatTrace, Interpreter
 from .lower import RealNetwork, lower
-from .quantise import (
+from .quantise import Quantised, adjust, join, quantise
+from .steps import (
+    Demand,
     Part,
-    Quantised,
     Steps,
-    adjust,
     choose_steps,
     finenesses,
     grid_steps,
-    join,
     part_of,
-    quantise,
     weight_error,
 )
 from .synapses import order
@@ -38,6 +38,11 @@ BALANCE = tuple(1 + 0.01 * i for i in range(-6, 7))
 
 GRADED_UNSEEN = 2
 """Magnitude of multi-spike events that is reckoned with where no samples show more."""
+
+
+FIT_ROUNDS = 6
+FIT_MARGIN = 1.02
+"""How often, and by how much more than they lack, steps are made coarser to fit."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def convert(
     signed: bool = False,
     bias_correction: bool = False,
     plain: bool = False,
+    fit: bool = False,
 ) -> Converted:
     """Return the graph in integers.
 
@@ -95,6 +101,8 @@ def convert(
     plain
         Whether each population must have one step for all its channels, and no projection a
         shift.
+    fit
+        Whether steps are made coarser where accumulators might overflow.
 
     Raises
     ------
@@ -108,28 +116,54 @@ def convert(
     done: list[Quantised] = []
     for population in real.populations:
         part = part_of(real, population)
-        magnitudes = [
+        magnitudes = (
             _magnitude(real, p.source, max_magnitude, calibration) for p in part.projections
-        ]
-        grid = grid_steps(part, bits)
-        if calibration is None:
-            fine = finenesses(part, bits, magnitudes, plain)[0]
-            candidates = choose_steps(part, bits, magnitudes, fine, plain)
-            steps = grid or _least_error(part, candidates, bits, plain)
-            done.append(quantise(part, steps, bits))
-            continue
-        bench = _Bench(real, part, sent, calibration, signed, plain)
-        if grid is not None:
-            best = quantise(part, grid, bits)
-        else:
-            best = _best_steps(bench, bits, magnitudes)
-            best = _balance(bench, best)
-            if bias_correction:
-                best = _correct(bench, best)
-        sent[population.name] = bench.spikes(best)
+        )
+        demand = Demand(bits, tuple(magnitudes), plain)
+        bench = None
+        if calibration is not None:
+            bench = _Bench(real, part, sent, calibration, signed)
+        best = _quantised(part, demand, bench, bias_correction)
+        for _ in range(FIT_ROUNDS if fit else 0):
+            excess = _excess(real, [*done, best], max_magnitude, signed)
+            if excess <= 1:
+                break
+            least = best.step[: part.n_channels] * excess * FIT_MARGIN
+            best = _quantised(part, replace(demand, least=least), bench, bias_correction)
+        if bench is not None:
+            sent[population.name] = bench.spikes(best)
         done.append(best)
     network = join(real, done, max_magnitude, signed)
     return Converted(real, network, {q.population.name: q.step for q in done})
+
+
+def _quantised(
+    part: Part, demand: Demand, bench: _Bench | None, bias_correction: bool
+) -> Quantised:
+    """Return one population in integers."""
+    grid = None if np.any(demand.least) else grid_steps(part, demand.bits)
+    if grid is not None:
+        return quantise(part, grid, demand.bits)
+    if bench is None:
+        candidates = choose_steps(part, demand, finenesses(part, demand)[0])
+        scores = np.array([weight_error(part, c, demand.bits) for c in candidates])
+        return quantise(part, _choose(part, candidates, scores, demand.plain), demand.bits)
+    best = _balance(bench, _best_steps(bench, demand), demand.plain)
+    return _correct(bench, best, demand.plain) if bias_correction else best
+
+
+def _excess(
+    real: RealNetwork, done: Sequence[Quantised], max_magnitude: int, signed: bool
+) -> float:
+    """Return how many times the accumulator the last of the populations may need."""
+    known = {real.input_name, *(p.name for q in done for p in (*q.constants, q.population))}
+    last = done[-1].population
+    parts = [
+        replace(q, projections=tuple(p for p in q.projections if p.source in known)) for q in done
+    ]
+    network = join(replace(real, outputs=(last.name,)), parts, max_magnitude, signed)
+    bound = population_bound(network, last)
+    return max(bound.low / ACCUMULATOR_MIN, bound.high / ACCUMULATOR_MAX)
 
 
 def _magnitude(
@@ -142,11 +176,6 @@ def _magnitude(
         return 1
     seen = 0 if calibration is None else int(population.target(calibration.trace).max(initial=0))
     return max(seen, GRADED_UNSEEN)
-
-
-def _least_error(part: Part, candidates: Sequence[Steps], bits: int, plain: bool) -> Steps:
-    scores = np.array([weight_error(part, c, bits) for c in candidates])
-    return _choose(part, candidates, scores, plain)
 
 
 def _choose(part: Part, candidates: Sequence[Steps], scores: Array, plain: bool) -> Steps:
@@ -168,9 +197,8 @@ class _Bench:
         sent: Mapping[str, NDArray[np.int64]],
         calibration: Calibration,
         signed: bool,
-        plain: bool,
     ) -> None:
-        self.part, self.real, self.plain = part, real, plain
+        self.part, self.real = part, real
         self.fires = part.population.reset is not Reset.NONE
         self.target = part.population.target(calibration.trace)
         sources = dict.fromkeys(p.source for p in part.projections)
@@ -231,19 +259,18 @@ class _Bench:
         return np.asarray(table.sum(axis=0), np.float64)
 
 
-def _best_steps(bench: _Bench, bits: int, magnitudes: Sequence[int]) -> Quantised:
-    part, plain = bench.part, bench.plain
+def _best_steps(bench: _Bench, demand: Demand) -> Quantised:
+    part, bits = bench.part, demand.bits
     ranks = {}
-    for fine in finenesses(part, bits, magnitudes, plain):
-        unclipped = choose_steps(part, bits, magnitudes, fine, plain)[0]
+    for fine in finenesses(part, demand):
+        unclipped = choose_steps(part, demand, fine)[0]
         ranks[fine] = float(bench.score(quantise(part, unclipped, bits)).sum())
-    fine = min(ranks, key=lambda f: ranks[f])
-    candidates = choose_steps(part, bits, magnitudes, fine, plain)
+    candidates = choose_steps(part, demand, min(ranks, key=lambda f: ranks[f]))
     made = [quantise(part, c, bits) for c in candidates]
     if len(made) == 1:
         return made[0]
     scores = np.array([bench.score(q) for q in made])
-    mixed = quantise(part, _choose(part, candidates, scores, plain), bits)
+    mixed = quantise(part, _choose(part, candidates, scores, demand.plain), bits)
     return _better(bench, made[int(scores.sum(axis=1).argmin())], mixed)
 
 
@@ -251,14 +278,14 @@ def _better(bench: _Bench, first: Quantised, second: Quantised) -> Quantised:
     return second if bench.score(second).sum() < bench.score(first).sum() else first
 
 
-def _balance(bench: _Bench, quantised: Quantised) -> Quantised:
+def _balance(bench: _Bench, quantised: Quantised, plain: bool) -> Quantised:
     """Return ``quantised`` with the thresholds, per channel, whose spikes agree best."""
     if not bench.fires:
         return quantised
     theta = quantised.population.per_neuron("threshold").astype(np.int64)
     return _per_channel(
         bench, quantised, [np.round(theta * f).astype(np.int64) for f in BALANCE],
-        lambda values: adjust(quantised, threshold=values),
+        lambda values: adjust(quantised, threshold=values), plain,
     )  # fmt: skip
 
 
@@ -267,17 +294,18 @@ def _per_channel(
     quantised: Quantised,
     tried: Sequence[NDArray[np.int64]],
     make: Callable[[NDArray[np.int64]], Quantised],
+    plain: bool,
 ) -> Quantised:
     scores = np.array([bench.score(make(values)) for values in tried])
     best = scores.argmin(axis=0)
-    if bench.plain:
+    if plain:
         return _better(bench, quantised, make(tried[int(scores.sum(axis=1).argmin())]))
     channel = np.arange(quantised.population.n_neurons) % bench.part.n_channels
     mixed = np.stack(tried)[best[channel], np.arange(len(channel))]
     return _better(bench, quantised, make(mixed))
 
 
-def _correct(bench: _Bench, quantised: Quantised) -> Quantised:
+def _correct(bench: _Bench, quantised: Quantised, plain: bool) -> Quantised:
     """Return ``quantised`` with biases that take up the change of the mean input."""
     p = quantised.population
     change = np.zeros(p.n_neurons)
@@ -298,8 +326,10 @@ def _correct(bench: _Bench, quantised: Quantised) -> Quantised:
         change /= np.maximum(1 - p.per_neuron("current_decay") / 2**15, 2**-15)
     table = change.reshape(-1, bench.part.n_channels)
     mean_change = np.tile(table.mean(axis=0), len(table))
-    if bench.plain:
+    if plain:
         mean_change = np.full_like(mean_change, mean_change.mean())
     bias = p.per_neuron("bias").astype(np.int64)
     tried = [bias + np.round(mean_change * share).astype(np.int64) for share in (0, 0.5, 1)]
-    return _per_channel(bench, quantised, tried, lambda values: adjust(quantised, bias=values))
+    return _per_channel(
+        bench, quantised, tried, lambda values: adjust(quantised, bias=values), plain
+    )
