@@ -255,12 +255,13 @@ def test_fit_makes_steps_coarser_until_no_accumulator_can_overflow(tmp_path, rng
     run = interpreter(path, multi_spike=True)
     samples = calibrate_on(run, spikes_of(rng, 30))
     with pytest.raises(NetworkError, match="accumulators of population n3 must stay"):
-        prove_no_overflow(convert(run, 8, samples).network)
+        prove_no_overflow(convert(run, 8).network)
     for given in (None, samples):
         converted = convert(run, 8, given, fit=True)
         bounds = prove_no_overflow(converted.network)
         assert max(bounds["n3"].high, -bounds["n3"].low) > 1 << 16
-        assert min(p.agreement for p in compare(converted, samples).populations) > 0.75
+        for found in compare(converted, samples).populations:
+            assert 0.8 < found.spikes_whole / found.spikes_real < 1.2
 
 
 REFUSED = {

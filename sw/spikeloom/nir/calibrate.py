@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..compile.proof import population_bound
 from ..spec.errors import NetworkError
 from ..spec.network import InputPopulation, Network, Reset
-from ..spec.numfmt import ACCUMULATOR_MAX, ACCUMULATOR_MIN
+from ..spec.numfmt import ACCUMULATOR_MAX, ACCUMULATOR_MIN, MAGNITUDE_MAX
 from .graph import Array
 from .interpret import FloatTrace, Interpreter
 from .lower import RealNetwork, lower
@@ -175,7 +175,7 @@ def _magnitude(
     if not population.multi_spike:
         return 1
     seen = 0 if calibration is None else int(population.target(calibration.trace).max(initial=0))
-    return max(seen, GRADED_UNSEEN)
+    return min(max(seen, GRADED_UNSEEN), MAGNITUDE_MAX)
 
 
 def _choose(part: Part, candidates: Sequence[Steps], scores: Array, plain: bool) -> Steps:
@@ -210,7 +210,9 @@ class _Bench:
             else:
                 self.wanted[source] = real.population(source).target(calibration.trace)
             # a population further on, whose spikes come back, counts as in real numbers
-            self.events[source] = np.clip(sent.get(source, self.wanted[source]), -127, 127)
+            self.events[source] = np.clip(
+                sent.get(source, self.wanted[source]), -MAGNITUDE_MAX, MAGNITUDE_MAX
+            )
         self.signed = signed
 
     def _trace(self, quantised: Quantised) -> Any:
@@ -218,7 +220,10 @@ class _Bench:
 
         inputs = tuple(
             InputPopulation(
-                name, self.real.shape(name), 127, self.signed and name == self.real.input_name
+                name,
+                self.real.shape(name),
+                MAGNITUDE_MAX,
+                self.signed and name == self.real.input_name,
             )
             for name in self.sources
         )
