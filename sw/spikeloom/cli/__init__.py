@@ -14,11 +14,28 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..spec.errors import SpikeLoomError
-from . import bench, convert, demo, doctor, emit, encode, inspect, run, search, synth, train, verify
+from . import (
+    bench,
+    convert,
+    demo,
+    doctor,
+    emit,
+    encode,
+    export_nir,
+    import_nir,
+    inspect,
+    run,
+    search,
+    simulate_nir,
+    synth,
+    train,
+    verify,
+)
 from . import compile as compile_command
 
 COMMANDS = (
     *(demo, train, convert, search, compile_command, encode, run, verify),
+    *(import_nir, simulate_nir, export_nir),
     *(inspect, emit, synth, bench, doctor),
 )
 

@@ -143,6 +143,16 @@ def _read(path: Path, help_: str) -> tuple[dict[str, Any], Checkpoint]:
         raise DataError(f"{path} lacks a part of a checkpoint: {error}") from None
 
 
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], Checkpoint]:
+    """Return the configuration's fields and the checkpoint in a file.
+
+    Raises :class:`DataError` if it is missing, damaged or foreign.
+    """
+    if not path.is_file():
+        raise DataError(f"checkpoint {path} does not exist")
+    return _read(path, "train that run again")
+
+
 def set_aside(folder: Path) -> None:
     """Keep an earlier run's checkpoint under another name before a new run starts."""
     path = folder / CHECKPOINT_FILE

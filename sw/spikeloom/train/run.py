@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from .checkpoint import (
     Checkpoint,
     load_checkpoint,
     load_start,
+    read_checkpoint,
     save_checkpoint,
     set_aside,
 )
@@ -44,7 +46,14 @@ from .stages import best_row, is_over, next_stage, rows_of
 from .surrogates import make_surrogate
 from .team import Team, team
 
-__all__ = ["TrainConfig", "TrainResult", "build_model", "default_config", "train"]
+__all__ = [
+    "TrainConfig",
+    "TrainResult",
+    "build_model",
+    "default_config",
+    "load_model",
+    "train",
+]
 
 METRICS_FILE = "metrics.csv"
 METRICS = (
@@ -149,6 +158,26 @@ def build_model(config: TrainConfig, n_inputs: int, n_classes: int) -> SpikingNe
         readout=config.loss == "membrane",
         gate_ticks=config.ticks if config.input_gate else 0,
     )
+
+
+def load_model(path: Path) -> SpikingNetwork:
+    """Return the model of a checkpoint file, as it was after its last epoch.
+
+    Raises :class:`DataError` if the file is missing, damaged or no checkpoint.
+    """
+    fields, checkpoint = read_checkpoint(path)
+    weights = [v for k, v in checkpoint.model.items() if re.fullmatch(r"layers\.\d+\.weight", k)]
+    try:
+        config = TrainConfig(**fields)
+    except (TypeError, UsageError) as error:
+        raise DataError(f"{path} holds an unknown configuration: {error}") from None
+    if len(weights) != len(config.hidden) + 1:
+        raise DataError(
+            f"{path} must hold the weights of {len(config.hidden) + 1} layers, not {len(weights)}"
+        )
+    model = build_model(config, weights[0].shape[1], weights[-1].shape[0])
+    _load(model, checkpoint.model, path)
+    return model
 
 
 class _Run:
