@@ -40,7 +40,7 @@ RULES = {
     "spikeloom.spec": Rule((SPEC, "numpy")),
     "spikeloom.artefact": Rule(("spikeloom.__version__", SPEC, "numpy"), ("safetensors",)),
     "spikeloom.compile": Rule(("spikeloom.compile", SPEC, "spikeloom.artefact", "numpy")),
-    "spikeloom.board": Rule(BOARD, ("pynq",)),
+    "spikeloom.board": Rule(BOARD, ("pynq", "serial")),
     # Classes that derive from pynq's; imported inside functions.
     "spikeloom.board.pynq_overlay": Rule((*BOARD, "pynq")),
     "spikeloom.train": Rule(
@@ -61,6 +61,17 @@ RULES = {
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
         ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
+    ),
+    # Bitstreams: sees the gateware as Verilog or RTLIL, and the tools as programs.
+    "spikeloom.bitstreams": Rule(
+        (
+            "spikeloom.bitstreams",
+            "spikeloom.synth",
+            "spikeloom.board.hwh",
+            "spikeloom.files",
+            SPEC,
+        ),
+        ("spikeloom_hw", "amaranth"),
     ),
     # Files of event cameras, on a board too; decompression of AEDAT4 only where it is needed.
     "spikeloom.events": Rule(

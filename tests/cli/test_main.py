@@ -28,7 +28,7 @@ def process(*argv, **options):
 def test_every_command_is_there():
     assert sorted(NAMES) == sorted(
         ["demo", "train", "compile", "encode", "run", "verify", "inspect", "emit", "synth",
-         "bench", "doctor"]
+         "build", "bench", "doctor"]
     )  # fmt: skip
 
 

@@ -103,7 +103,10 @@ class SerialBridge(wiring.Component):
         self._crc = crc = m.submodules.crc = catalog.CRC16_IBM_3740(8).create()
         self._in_crc = Signal()
         got, sent = self.i.valid & self.i.ready, self.o.valid & self.o.ready & ~self._in_crc
-        m.d.comb += [crc.valid.eq(got | sent), crc.data.eq(Mux(got, self.i.payload, self.o.payload))]
+        m.d.comb += [
+            crc.valid.eq(got | sent),
+            crc.data.eq(Mux(got, self.i.payload, self.o.payload)),
+        ]
 
     def _forget(self, m: Module) -> None:
         """Notice a request that stops in its midst."""

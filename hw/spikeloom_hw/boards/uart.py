@@ -38,9 +38,8 @@ class UartReceiver(wiring.Component):
         bits = Signal(8)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(left == 0):
-            with m.If(~line):
-                m.d.sync += [left.eq(9), timer.eq(self.divisor + self.divisor // 2 - 1)]
+        with m.If(left == 0), m.If(~line):
+            m.d.sync += [left.eq(9), timer.eq(self.divisor + self.divisor // 2 - 1)]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
@@ -73,13 +72,12 @@ class UartTransmitter(wiring.Component):
         left = Signal(range(11))
         bits = Signal(9, init=-1)
         m.d.comb += [self.tx.eq(bits[0]), self.i.ready.eq(left == 0)]
-        with m.If(left == 0):
-            with m.If(self.i.valid):
-                m.d.sync += [
-                    bits.eq(Cat(Const(0, 1), self.i.payload)),
-                    left.eq(10),
-                    timer.eq(self.divisor - 1),
-                ]
+        with m.If(left == 0), m.If(self.i.valid):
+            m.d.sync += [
+                bits.eq(Cat(Const(0, 1), self.i.payload)),
+                left.eq(10),
+                timer.eq(self.divisor - 1),
+            ]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():

@@ -18,6 +18,11 @@ PFD_DIVISOR = 5
 """The phase detector runs at 25 / 5 = 5 MHz, so the clock is a multiple of that."""
 
 
+def makes(clock_mhz: float) -> bool:
+    """Return whether the PLL can make this clock."""
+    return clock_mhz > 0 and not VCO_MHZ % clock_mhz and not clock_mhz % (INPUT_MHZ / PFD_DIVISOR)
+
+
 class Ulx3s(wiring.Component):
     """A core on a ULX3S; the port names are those of ``hw/boards/ulx3s-85f/pins.lpf``.
 
@@ -26,14 +31,12 @@ class Ulx3s(wiring.Component):
     config
         The build.
     clock_mhz
-        Clock of the core: a divisor of 600 and a multiple of 5, in MHz.
+        Clock of the core, one that :func:`makes` takes.
     baud
         Bits per second of the serial line.
     """
 
     def __init__(self, config: BuildConfig, clock_mhz: int, baud: int) -> None:
-        if VCO_MHZ % clock_mhz or clock_mhz % (INPUT_MHZ // PFD_DIVISOR):
-            raise ValueError(f"clock_mhz must divide {VCO_MHZ} and by 5, not {clock_mhz}")
         self.config = config
         self.clock_mhz = clock_mhz
         self.divisor = round(clock_mhz * 1e6 / baud)

