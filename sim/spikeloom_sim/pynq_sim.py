@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import tempfile
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from spikeloom.artefact import Artefact
 from spikeloom.board.hwh import core_bytes, hwh_text
 from spikeloom.board.pynq_transport import PynqTransport, open_pynq
-from spikeloom.board.transport import Transport
+from spikeloom.board.transport import Packet, Transport
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import EngineError
 
@@ -76,8 +77,19 @@ class PynqSimTransport:
         self, beats: NDArray[np.uint64], capacity: int, budget_cycles: int
     ) -> NDArray[np.uint64]:
         """Send one packet and return the packet that comes back."""
-        self.device.budget_cycles = budget_cycles
-        return self.link.exchange(beats, capacity, budget_cycles)
+        (answer,) = self.exchange_all([Packet(beats, capacity, budget_cycles)])
+        return answer
+
+    def exchange_all(self, packets: Iterable[Packet]) -> Iterator[NDArray[np.uint64]]:
+        """Yield the answer to each packet; the next one is on its way while one is awaited."""
+        self.device.budgets.clear()
+
+        def noted() -> Iterator[Packet]:
+            for packet in packets:
+                self.device.budgets.append(packet.budget_cycles)
+                yield packet
+
+        return self.link.exchange_all(noted())
 
     def describe(self) -> dict[str, Any]:
         """Return facts about the link and what plays the core."""

@@ -25,7 +25,7 @@ from .answer import Answer, decode
 from .loaded import Loaded, prepare
 from .registers import Registers, flags
 from .result import RunResult, result_of
-from .transport import Transport
+from .transport import Packet, Transport, answers
 from .words import check_inputs, encode_checked
 
 PACKET_BEATS = 1 << 19
@@ -203,27 +203,27 @@ class Board:
         if not self._running:
             self._recover()
         try:
-            answers = [
-                self._run_packet(loaded, array[at : at + samples_per_packet], at)
-                for at in range(0, len(array), samples_per_packet)
-            ]
+            found = self._run_packets(loaded, array, samples_per_packet)
         except BaseException:
             self._running = False
             with contextlib.suppress(SpikeLoomError):
                 self._recover()
             raise
-        return result_of(answers, loaded.populations, loaded.probes, loaded.fires)
+        return result_of(found, loaded.populations, loaded.probes, loaded.fires)
 
-    def _run_packet(self, loaded: Loaded, samples: NDArray[np.generic], first: int) -> Answer:
-        n_samples, n_ticks = samples.shape[:2]
-        n_spikes = int(samples.sum(dtype=np.int64))
-        beats = self.transport.exchange(
-            encode_checked(samples, loaded.input, first),
-            loaded.bounds.capacity(n_samples, n_ticks),
-            loaded.bounds.budget_cycles(n_samples, n_ticks, n_spikes),
-        )
-        self._check_errors()
-        return decode(beats, loaded.populations, loaded.probes, n_samples, n_ticks, first)
+    def _run_packets(
+        self, loaded: Loaded, array: NDArray[np.generic], samples_per_packet: int
+    ) -> list[Answer]:
+        """Encode, send, receive and decode; the next packet is encoded while one is away."""
+        n_ticks = array.shape[1]
+        starts = range(0, len(array), samples_per_packet)
+        parts = [array[at : at + samples_per_packet] for at in starts]
+        packets = (_packet(loaded, part, at) for part, at in zip(parts, starts, strict=True))
+        found = []
+        for at, part, beats in zip(starts, parts, answers(self.transport, packets), strict=True):
+            self._check_errors()
+            found.append(decode(beats, loaded.populations, loaded.probes, len(part), n_ticks, at))
+        return found
 
     def _check_errors(self) -> None:
         """Raise :class:`DeviceError` naming the error flags that are set, if any."""
@@ -281,6 +281,16 @@ class Board:
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
         self._running = True
+
+
+def _packet(loaded: Loaded, samples: NDArray[np.generic], first: int) -> Packet:
+    n_samples, n_ticks = samples.shape[:2]
+    n_spikes = int(samples.sum(dtype=np.int64))
+    return Packet(
+        encode_checked(samples, loaded.input, first),
+        loaded.bounds.capacity(n_samples, n_ticks),
+        loaded.bounds.budget_cycles(n_samples, n_ticks, n_spikes),
+    )
 
 
 def _samples_per_packet(array: NDArray[np.generic], loaded: Loaded) -> int:
