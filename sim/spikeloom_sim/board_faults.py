@@ -1,8 +1,9 @@
 """Faults of a board, planted one by one under the real driver.
 
-``python -m spikeloom_sim.board_faults`` prints what became of each.  A fault must end in the error that it names, within a deadline, and the board must give
-the golden model's results right after it.  The simulated board of :mod:`.pynq_sim` is
-used, with the golden model or a simulated core behind it.
+``python -m spikeloom_sim.board_faults`` prints what became of each.  A fault must end in the
+error that it names, within a deadline, and the board must give the golden model's results
+right after it.  The simulated board of :mod:`.pynq_sim` is used, with the golden model or a
+simulated core behind it.
 """
 
 from __future__ import annotations
