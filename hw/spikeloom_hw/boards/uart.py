@@ -13,8 +13,8 @@ MIN_DIVISOR = 4
 class UartReceiver(wiring.Component):
     """Bytes from a serial line.
 
-    A bit is sampled in its middle.  A byte whose stop bit is 0 is dropped, and so is one that
-    comes while the one before has not been taken.
+    A bit is sampled in its middle.  A byte whose stop bit is 0 is dropped, with all that follows
+    until the line has been 1; so is one that comes while the one before has not been taken.
 
     Members
     -------
@@ -36,9 +36,12 @@ class UartReceiver(wiring.Component):
         timer = Signal(range(self.divisor + self.divisor // 2 + 1))
         left = Signal(range(10))
         bits = Signal(8)
+        broken = Signal()
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(left == 0), m.If(~line):
+        with m.If(line):
+            m.d.sync += broken.eq(0)
+        with m.If(left == 0), m.If(~line & ~broken):
             m.d.sync += [left.eq(9), timer.eq(self.divisor + self.divisor // 2 - 1)]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
@@ -46,7 +49,9 @@ class UartReceiver(wiring.Component):
             m.d.sync += [left.eq(left - 1), timer.eq(self.divisor - 1)]
             with m.If(left != 1):
                 m.d.sync += bits.eq(Cat(bits[1:], line))
-            with m.Elif(line & ~self.o.valid):
+            with m.Elif(~line):
+                m.d.sync += broken.eq(1)
+            with m.Elif(~self.o.valid):
                 m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(bits)]
         return m
 

@@ -31,6 +31,7 @@ PACKAGES = (
     ("cocotb", "cocotb", "the cocotb benches", False),
     ("cocotbext.axi", "cocotbext-axi", "the cocotb benches", False),
     ("pynq", "pynq", "engine pynq-sim, and boards", False),
+    ("serial", "pyserial", "boards on a serial port", False),
 )
 PROGRAMS = (
     ("g++", "engines cxxrtl and verilator", "apt-get install g++"),
