@@ -40,7 +40,8 @@ RULES = {
     "spikeloom.spec": Rule((SPEC, "numpy")),
     "spikeloom.artefact": Rule(("spikeloom.__version__", SPEC, "numpy"), ("safetensors",)),
     "spikeloom.compile": Rule(("spikeloom.compile", SPEC, "spikeloom.artefact", "numpy")),
-    "spikeloom.board": Rule(BOARD, ("pynq", "serial")),
+    # Files of events are read where they are streamed.
+    "spikeloom.board": Rule(BOARD, ("pynq", "serial", "spikeloom.events")),
     # Classes that derive from pynq's; imported inside functions.
     "spikeloom.board.pynq_overlay": Rule((*BOARD, "pynq")),
     "spikeloom.train": Rule(

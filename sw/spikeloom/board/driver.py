@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,7 @@ from ..spec.errors import (
 from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
+from .live import Stream
 from .loaded import Loaded, prepare
 from .registers import Registers, flags
 from .result import RunResult, result_of
@@ -238,6 +240,18 @@ class Board:
                 f"({said or 'unknown flags'}); {dropped} words dropped so far; the packet's "
                 "results are void"
             )
+
+    def stream(self, source: Any, *, window_us: int, **options: Any) -> Stream:
+        """Return an iterator of :class:`~.live.Window` over recorded events.
+
+        >>> for window in board.stream("hand.aedat4", window_us=50_000):  # doctest: +SKIP
+        ...     print(window.prediction, window.cycles)
+
+        ``options`` are those of :class:`~.live.Stream`: speed, back-pressure, crop, downscale.
+        Raises :class:`UsageError` if nothing is loaded.
+        """
+        loaded = self._require_loaded()
+        return Stream(self.run, loaded.input, source, window_us=window_us, **options)
 
     def reset(self) -> None:
         """Abandon all work, empty the core and, if a network is loaded, start it again."""
