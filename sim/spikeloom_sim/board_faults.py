@@ -110,15 +110,16 @@ class Outcome:
 def open_bench(engine: str = "golden") -> Iterator[Bench]:
     """Open a simulated board with a small network; ``engine`` plays the core."""
     rng = np.random.default_rng(11)
+    whole = partial(np.array, dtype=np.int32)
     network = Network(
         inputs=(InputPopulation("in", (INPUTS,)),),
         populations=(
-            Population("hidden", (HIDDEN,), 40, 29000, bias=2),
-            Population("out", (OUTPUTS,), 60, 31000),
+            Population("hidden", (HIDDEN,), whole(40), whole(29000), bias=whole(2)),
+            Population("out", (OUTPUTS,), whole(60), whole(31000)),
         ),
         projections=(
-            Projection("in", "hidden", rng.integers(-30, 60, (HIDDEN, INPUTS))),
-            Projection("hidden", "out", rng.integers(-40, 80, (OUTPUTS, HIDDEN))),
+            Projection("in", "hidden", rng.integers(-30, 60, (HIDDEN, INPUTS), np.int8)),
+            Projection("hidden", "out", rng.integers(-40, 80, (OUTPUTS, HIDDEN), np.int8)),
         ),
         outputs=("out",),
     )

@@ -140,6 +140,35 @@ def open_pynq_sim(
         return PynqSimTransport(link, device, resources.pop_all())
 
 
+@contextlib.contextmanager
+def active_board(folder: Path, config: BuildConfig, inner: Transport) -> Iterator[Any]:
+    """Make a simulated board the one that pynq finds by itself, until the context ends.
+
+    ``folder`` gets ``spikeloom.bit`` and its .hwh; ``inner`` plays the core and is closed at
+    the end.  Code written for a board then runs as it is.
+    """
+    check_environment()
+    with contextlib.ExitStack() as resources:
+        resources.callback(inner.close)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pynq
+
+            from .pynq_sim_device import SimDevice
+        write_dummy_bitstream(folder, config)
+        resources.enter_context(_own_clocks())
+        device = SimDevice(inner, core_bytes(config), f"spikeloom-sim-{config.name}")
+        before = vars(pynq.Device).get("_active_device")
+        pynq.Device.active_device = device
+        try:
+            yield device
+        finally:
+            if before is None:
+                del pynq.Device._active_device
+            else:
+                pynq.Device.active_device = before
+
+
 def write_dummy_bitstream(folder: Path, config: BuildConfig, hwh: str | None = None) -> Path:
     """Write ``spikeloom.bit``, ``.bin`` and ``.hwh`` and return the path of the first.
 

@@ -23,6 +23,7 @@ from ..spec.errors import (
 from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
+from .latency import Latency, measure
 from .live import Stream
 from .loaded import Loaded, prepare
 from .registers import Registers, flags
@@ -252,6 +253,19 @@ class Board:
         """
         loaded = self._require_loaded()
         return Stream(self.run, loaded.input, source, window_us=window_us, **options)
+
+    def latency(self, inputs: ArrayLike, repeats: int = 20) -> Latency:
+        """Return how long ``inputs``, as one packet, take in core, link and Python.
+
+        Errors are those of :meth:`run`.
+        """
+        loaded = self._require_loaded()
+        array = check_inputs(inputs, loaded.input, loaded.max_magnitude)
+        if repeats < 1:
+            raise UsageError(f"repeats must be at least 1, not {repeats}")
+        self.run(array, len(array))  # brings the core into its running state
+        packet = _packet(loaded, array, 0)
+        return measure(lambda: self.run(array, len(array)), packet, self.transport, repeats)
 
     def reset(self) -> None:
         """Abandon all work, empty the core and, if a network is loaded, start it again."""
