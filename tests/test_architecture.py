@@ -115,6 +115,7 @@ RULES = {
     ),
     # The simulated board derives from pynq's classes; imported inside functions.
     "spikeloom_sim.pynq_sim_device": Rule((*ENGINE, "pynq", "pynqmetadata")),
+    "spikeloom_sim.pynq_sim_remote": Rule((*ENGINE, "pynq", "grpc")),
     # Test benches run inside a simulator that has loaded cocotb already.
     "spikeloom_sim.tb": Rule(
         ("spikeloom_sim", SPEC, "spikeloom.board", "numpy", "cocotb", "cocotbext")

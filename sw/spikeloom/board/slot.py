@@ -47,4 +47,6 @@ class Slot:
     def _grown(self, buffer: Any, n_beats: int) -> Any:
         if buffer is not None and len(buffer) >= n_beats:
             return buffer
-        return self._held.enter_context(self._allocate(n_beats))
+        grown = self._allocate(n_beats)
+        self._held.callback(grown.freebuffer)  # buffers of PYNQ.remote are no context managers
+        return grown
