@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from ..files import write_atomically
 from ..spec.build import build_id
@@ -27,7 +29,12 @@ SCRIPT = "read_rtlil top.il; synth_ecp5 -abc9 -top {top}; write_json netlist.jso
 
 
 def build(
-    board: Board, config: BuildConfig, folder: Path, clock_mhz: float, seconds: float, seed: int
+    board: Board,
+    config: BuildConfig,
+    folder: Path,
+    clock_mhz: float,
+    seconds: float,
+    seeds: Sequence[int],
 ) -> Manifest:
     """Build the bitstream of ``config`` for ``board`` into ``folder``.
 
@@ -43,8 +50,8 @@ def build(
         Clock of the core.
     seconds
         Time limit of each tool.
-    seed
-        Seed of the placement.
+    seeds
+        Seeds of the placement; the first that reaches the clock is used.
 
     Raises
     ------
@@ -62,14 +69,8 @@ def build(
             (work / file).write_bytes(data)
         run_tool(YOSYS, ["-q", "-p", SCRIPT.format(top=top)], work, seconds)
         version = read_netlist(work / "netlist.json", top).version
-        run_tool(NEXTPNR_ECP5, _place(seed), work, seconds)
-        report = json.loads((work / REPORT).read_text("utf-8"))
+        seed, report = _route(work, clock_mhz, seconds, seeds)
         reached = reached_mhz(report)
-        if reached < clock_mhz:
-            raise EngineError(
-                f"the clock must reach {clock_mhz:g} MHz, not {reached:g} MHz; run again with "
-                "another --seed, or with --clock-mhz below it"
-            )
         run_tool(ECPPACK, ["--compress", "placed.config", BITSTREAM], work, seconds)
         for file in (BITSTREAM, REPORT):
             write_atomically(folder / file, (work / file).read_bytes())
@@ -90,6 +91,24 @@ def build(
     )
     manifest.write(folder)
     return manifest
+
+
+def _route(
+    work: Path, clock_mhz: float, seconds: float, seeds: Sequence[int]
+) -> tuple[int, dict[str, Any]]:
+    """Return the first seed whose placement reaches the clock, and nextpnr's report of it."""
+    found = []
+    for seed in seeds:
+        run_tool(NEXTPNR_ECP5, _place(seed), work, seconds)
+        report: dict[str, Any] = json.loads((work / REPORT).read_text("utf-8"))
+        reached = reached_mhz(report)
+        if reached >= clock_mhz:
+            return seed, report
+        found.append(f"{reached:g} (seed {seed})")
+    raise EngineError(
+        f"the clock must reach {clock_mhz:g} MHz, not {', '.join(found)}; run again with another "
+        "--seed or more --tries, or with --clock-mhz below it"
+    )
 
 
 def _place(seed: int) -> list[str]:

@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock-mhz", type=float, metavar="F", help="clock (the board's own)")
     parser.add_argument("--seed", type=int, default=1, help="ecp5: seed of the placement (1)")
     parser.add_argument(
+        "--tries", type=int, default=1, metavar="N", help="ecp5: seeds to try until the clock fits"
+    )
+    parser.add_argument(
         "--prepare-only", action="store_true", help="Zynq: write the folder, do not run Vivado"
     )
     parser.add_argument(
@@ -44,11 +47,14 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--clock-mhz must be from 1 to 500, not {clock_mhz:g}")
     if not args.time_limit > 0:
         raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
+    if args.tries < 1:
+        raise UsageError(f"--tries must be at least 1, not {args.tries}")
     if args.prepare_only and board.family == "ecp5":
         raise UsageError("--prepare-only belongs to boards that need Vivado")
     folder = Path(args.out or Path("build") / board.name / config.name)
     if board.family == "ecp5":
-        manifest = ecp5.build(board, config, folder, clock_mhz, args.time_limit, args.seed)
+        seeds = range(args.seed, args.seed + args.tries)
+        manifest = ecp5.build(board, config, folder, clock_mhz, args.time_limit, seeds)
     else:
         manifest = vivado.prepare(board, config, folder, clock_mhz)
         if args.prepare_only:
