@@ -11,8 +11,8 @@ from typing import Any
 
 from ..files import write_atomically
 from ..spec.build import build_id
-from ..spec.config import PRESETS
-from ..spec.errors import ArtefactError
+from ..spec.config import preset
+from ..spec.errors import ArtefactError, UsageError
 
 SCHEMA = "spikeloom-bitstream"
 SCHEMA_VERSION = 1
@@ -64,8 +64,10 @@ class Manifest:
     @property
     def is_current(self) -> bool:
         """Whether this SpikeLoom's build of that preset has the same id."""
-        config = PRESETS.get(self.preset)
-        return config is not None and build_id(config) == self.build_id
+        try:
+            return build_id(preset(self.preset)) == self.build_id
+        except UsageError:
+            return False
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``."""

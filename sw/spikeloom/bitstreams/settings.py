@@ -36,7 +36,7 @@ def settings_tcl(board: Board, config: BuildConfig, clock_mhz: float, pins: Iter
         "dma_length_bits": DMA_LENGTH_BITS,
         "pins": [list(pin) for pin in pins],
         "pins_file": board.pins_file.name if board.pins_file else "",
-        "registers": [_register(register) for register in regmap.REGISTERS],
+        "registers": [_register(register) for register in regmap.registers(config)],
     }
     lines = [f"    {name} {tcl(value)}" for name, value in values.items()]
     return "\n".join(

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..artefact import Artefact
 from ..spec import regmap
@@ -23,13 +23,13 @@ from ..spec.errors import (
 from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
+from .inputs import Inputs, InputWords
 from .latency import Latency, measure
 from .live import Stream
 from .loaded import Loaded, prepare
 from .registers import Registers, flags
 from .result import RunResult, result_of
 from .transport import Packet, Transport, answers
-from .words import check_inputs, encode_checked
 
 PACKET_BEATS = 1 << 19
 """Beats of a packet, in either direction, above which a run is split (4 MiB)."""
@@ -38,6 +38,7 @@ READY_TIMEOUT_S = 5.0
 """Time that a core may take to initialise."""
 
 _CONTROL = regmap.BY_NAME["CONTROL"]
+_NETWORK = regmap.BY_NAME["NETWORK"]
 _SIZES = ("LANES", "STATE_ROWS", "WEIGHT_ROWS")
 
 
@@ -177,14 +178,15 @@ class Board:
                 "the bitstream"
             )
 
-    def run(self, inputs: ArrayLike, samples_per_packet: int | None = None) -> RunResult:
+    def run(self, inputs: Inputs, samples_per_packet: int | None = None) -> RunResult:
         """Run samples through the loaded network.
 
         Parameters
         ----------
         inputs
             Integers or booleans of shape ``(samples, ticks, *input shape)``; the value m is m
-            events.  The number of ticks is free.
+            events, or for a signed input one event of magnitude m.  The number of ticks is
+            free.  For a network of several inputs a mapping from their names to such arrays.
         samples_per_packet
             Samples sent at a time; by default as many as :data:`PACKET_BEATS` allow.
 
@@ -198,15 +200,15 @@ class Board:
             If the core or the link fails; the core has been reset then.
         """
         loaded = self._require_loaded()
-        array = check_inputs(inputs, loaded.input, loaded.max_magnitude)
+        words = InputWords(inputs, loaded.input, loaded.inputs)
         if samples_per_packet is None:
-            samples_per_packet = _samples_per_packet(array, loaded)
+            samples_per_packet = _samples_per_packet(words, loaded)
         elif samples_per_packet < 1:
             raise UsageError(f"samples_per_packet must be at least 1, not {samples_per_packet}")
         if not self._running:
             self._recover()
         try:
-            found = self._run_packets(loaded, array, samples_per_packet)
+            found = self._run_packets(loaded, words, samples_per_packet)
         except BaseException:
             self._running = False
             with contextlib.suppress(SpikeLoomError):
@@ -215,17 +217,18 @@ class Board:
         return result_of(found, loaded.populations, loaded.probes, loaded.fires)
 
     def _run_packets(
-        self, loaded: Loaded, array: NDArray[np.generic], samples_per_packet: int
+        self, loaded: Loaded, words: InputWords, samples_per_packet: int
     ) -> list[Answer]:
         """Encode, send, receive and decode; the next packet is encoded while one is away."""
-        n_ticks = array.shape[1]
-        starts = range(0, len(array), samples_per_packet)
-        parts = [array[at : at + samples_per_packet] for at in starts]
-        packets = (_packet(loaded, part, at) for part, at in zip(parts, starts, strict=True))
+        n, step = words.n_samples, samples_per_packet
+        parts = [(at, min(at + step, n)) for at in range(0, n, step)]
+        packets = (_packet(loaded, words, first, stop) for first, stop in parts)
         found = []
-        for at, part, beats in zip(starts, parts, answers(self.transport, packets), strict=True):
+        for (first, stop), beats in zip(parts, answers(self.transport, packets), strict=True):
             self._check_errors()
-            found.append(decode(beats, loaded.populations, loaded.probes, len(part), n_ticks, at))
+            found.append(
+                decode(beats, loaded.populations, loaded.probes, stop - first, words.n_ticks, first)
+            )
         return found
 
     def _check_errors(self) -> None:
@@ -254,18 +257,19 @@ class Board:
         loaded = self._require_loaded()
         return Stream(self.run, loaded.input, source, window_us=window_us, **options)
 
-    def latency(self, inputs: ArrayLike, repeats: int = 20) -> Latency:
+    def latency(self, inputs: Inputs, repeats: int = 20) -> Latency:
         """Return how long ``inputs``, as one packet, take in core, link and Python.
 
         Errors are those of :meth:`run`.
         """
         loaded = self._require_loaded()
-        array = check_inputs(inputs, loaded.input, loaded.max_magnitude)
+        words = InputWords(inputs, loaded.input, loaded.inputs)
         if repeats < 1:
             raise UsageError(f"repeats must be at least 1, not {repeats}")
-        self.run(array, len(array))  # brings the core into its running state
-        packet = _packet(loaded, array, 0)
-        return measure(lambda: self.run(array, len(array)), packet, self.transport, repeats)
+        n = words.n_samples
+        self.run(inputs, n)  # brings the core into its running state
+        packet = _packet(loaded, words, 0, n)
+        return measure(lambda: self.run(inputs, n), packet, self.transport, repeats)
 
     def reset(self) -> None:
         """Abandon all work, empty the core and, if a network is loaded, start it again."""
@@ -304,26 +308,27 @@ class Board:
     def _start(self) -> None:
         loaded = self._require_loaded()
         self._registers.clear_errors()
-        self._registers.write("NETWORK", len(loaded.populations))
+        sizes = {"n_populations": len(loaded.populations), "n_replays": loaded.n_replays}
+        network = sum(value << _NETWORK.field(name).lsb for name, value in sizes.items())
+        self._registers.write("NETWORK", network)
         self._registers.write("TAG", loaded.tag)
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
         self._running = True
 
 
-def _packet(loaded: Loaded, samples: NDArray[np.generic], first: int) -> Packet:
-    n_samples, n_ticks = samples.shape[:2]
-    n_spikes = int(samples.sum(dtype=np.int64))
+def _packet(loaded: Loaded, words: InputWords, first: int, stop: int) -> Packet:
+    n_samples, n_ticks = stop - first, words.n_ticks
+    n_spikes = int(words.n_events(first, stop).sum())
     return Packet(
-        encode_checked(samples, loaded.input, first),
+        words.encode(first, stop),
         loaded.bounds.capacity(n_samples, n_ticks),
         loaded.bounds.budget_cycles(n_samples, n_ticks, n_spikes),
     )
 
 
-def _samples_per_packet(array: NDArray[np.generic], loaded: Loaded) -> int:
+def _samples_per_packet(words: InputWords, loaded: Loaded) -> int:
     """Return how many samples fit a packet in the worst case, at least 1."""
-    n_samples, n_ticks = array.shape[:2]
-    spikes = int(array.reshape(n_samples, -1).sum(axis=1, dtype=np.int64).max())
-    beats = max(loaded.bounds.capacity(1, n_ticks), spikes + 2 * n_ticks + 1)
-    return min(n_samples, max(1, PACKET_BEATS // beats))
+    events = int(words.n_events().max())
+    beats = max(loaded.bounds.capacity(1, words.n_ticks), events + 2 * words.n_ticks + 1)
+    return min(words.n_samples, max(1, PACKET_BEATS // beats))
