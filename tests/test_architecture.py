@@ -40,7 +40,8 @@ RULES = {
     "spikeloom.spec": Rule((SPEC, "numpy")),
     "spikeloom.artefact": Rule(("spikeloom.__version__", SPEC, "numpy"), ("safetensors",)),
     "spikeloom.compile": Rule(("spikeloom.compile", SPEC, "spikeloom.artefact", "numpy")),
-    "spikeloom.board": Rule(BOARD, ("pynq",)),
+    # Files of events are read where they are streamed.
+    "spikeloom.board": Rule(BOARD, ("pynq", "serial", "spikeloom.events")),
     # Classes that derive from pynq's; imported inside functions.
     "spikeloom.board.pynq_overlay": Rule((*BOARD, "pynq")),
     "spikeloom.train": Rule(
@@ -80,6 +81,17 @@ RULES = {
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
         ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
+    ),
+    # Bitstreams: sees the gateware as Verilog or RTLIL, and the tools as programs.
+    "spikeloom.bitstreams": Rule(
+        (
+            "spikeloom.bitstreams",
+            "spikeloom.synth",
+            "spikeloom.board.hwh",
+            "spikeloom.files",
+            SPEC,
+        ),
+        ("spikeloom_hw", "amaranth"),
     ),
     # Files of event cameras, on a board too; decompression of AEDAT4 only where it is needed.
     "spikeloom.events": Rule(
@@ -127,6 +139,7 @@ RULES = {
     ),
     # The simulated board derives from pynq's classes; imported inside functions.
     "spikeloom_sim.pynq_sim_device": Rule((*ENGINE, "pynq", "pynqmetadata")),
+    "spikeloom_sim.pynq_sim_remote": Rule((*ENGINE, "pynq", "grpc")),
     # Test benches run inside a simulator that has loaded cocotb already.
     "spikeloom_sim.tb": Rule(
         ("spikeloom_sim", SPEC, "spikeloom.board", "numpy", "cocotb", "cocotbext")

@@ -61,7 +61,9 @@ class Accelerator(wiring.Component):
         m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
         m.submodules.registers = registers = Registers(config)
         core = Core(config)
-        stopped = Signal(init=1)  # a register: the reset has a wide fan-out
+        # Registered, as are the requests to the memory window: the way from the bus to every
+        # flip-flop of the core would set the clock of a placed design.
+        stopped = Signal(init=1)
         m.d.sync += stopped.eq(~registers.run | registers.reset_core)
         m.submodules.core = ResetInserter({"sync": stopped})(core)
         for name, member in axi_lite_members(address_bits(config)).items():
@@ -137,12 +139,14 @@ class Accelerator(wiring.Component):
             core.run.eq(registers.run),
             core.n_populations.eq(registers.n_populations),
             core.n_replays.eq(registers.n_replays),
-            core.host_data.eq(bus.write_data),
             refused.eq(~window_hit | registers.run),
-            core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
             bus.write_error.eq(refused | ~bus.write_strobe.all()),
             bus.read_error.eq(refused),
             bus.read_data.eq(core.host_value),
+        ]
+        m.d.sync += [
+            core.host_data.eq(bus.write_data),
+            core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
         ]
         with m.If(is_register):
             m.d.comb += [
@@ -154,8 +158,8 @@ class Accelerator(wiring.Component):
             size = memory.n_bytes.bit_length() - 1
             words = memory.row_words.bit_length() - 1
             with m.If(bus.address[size:] == memory.base >> size):
-                m.d.comb += [
-                    window_hit.eq(1),
+                m.d.comb += window_hit.eq(1)
+                m.d.sync += [
                     core.host_memory.eq(which),
                     core.host_word.eq(bus.address[2 : 2 + words]),
                     core.host_row.eq(bus.address[2 + words : size]),

@@ -16,6 +16,7 @@ from .. import __version__
 from ..spec.errors import SpikeLoomError
 from . import (
     bench,
+    build,
     convert,
     demo,
     doctor,
@@ -36,7 +37,7 @@ from . import compile as compile_command
 COMMANDS = (
     *(demo, train, convert, search, compile_command, encode, run, verify),
     *(import_nir, simulate_nir, export_nir),
-    *(inspect, emit, synth, bench, doctor),
+    *(inspect, emit, synth, build, bench, doctor),
 )
 
 
