@@ -70,6 +70,14 @@ RULES = {
         ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
         ("PIL",),
     ),
+    # Where the trainer's samples come from.
+    "spikeloom.train.sources": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
+    "spikeloom.train.frame_encoder": Rule(("spikeloom.train", "spikeloom.events", SPEC, "numpy")),
+    "spikeloom.train.augment": Rule(
+        ("spikeloom.train", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
     # The benchmark times other trainers beside ours where they are installed.
     "spikeloom.train.bench": Rule(
         ("spikeloom.train", SPEC, "spikeloom.report", "torch"), ("snntorch", "spikingjelly")

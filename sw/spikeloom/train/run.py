@@ -19,6 +19,7 @@ from ..files import write_atomically
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from ..spec.network import Network
+from .architecture import make_plan
 from .calibrate import PopulationReport, calibrate
 from .checkpoint import (
     FLOAT_FILE,
@@ -29,13 +30,14 @@ from .checkpoint import (
     set_aside,
 )
 from .config import TrainConfig, default_config
-from .datasets import Dataset, load_dataset, stratified
-from .encoders import encode, max_magnitude, pack_mask
-from .export import export_input, export_network
-from .loop import Batches, evaluate, to_events, traces, train_epoch
+from .datasets import stratified
+from .encoders import pack_mask
+from .export import export_network
+from .loop import Batches, evaluate, traces, train_epoch
 from .model import NeuronConfig, SpikingNetwork
 from .progress import TrainingProgress
 from .provenance import Outcome, activity_of, provenance_of
+from .sources import Source, make_source, to_events
 from .surrogates import make_surrogate
 
 __all__ = ["TrainConfig", "TrainResult", "build_model", "default_config", "train"]
@@ -114,8 +116,14 @@ class TrainResult:
         )
 
 
-def build_model(config: TrainConfig, n_inputs: int, n_classes: int) -> SpikingNetwork:
-    """Return the untrained model of a configuration."""
+def build_model(
+    config: TrainConfig, input_shape: tuple[int, ...] | int, n_classes: int
+) -> SpikingNetwork:
+    """Return the untrained model of a configuration.
+
+    ``input_shape`` is that of the input population: (n,), n, or (height, width, channels).
+    """
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
     neuron = NeuronConfig(
         decay=config.decay,
         reset=config.reset,
@@ -126,17 +134,25 @@ def build_model(config: TrainConfig, n_inputs: int, n_classes: int) -> SpikingNe
         detach_reset=config.detach_reset,
         learn_decay=config.neuron == "plif",
         bias=config.bias,
+        current_decay=config.current_decay if config.neuron == "cuba" else None,
+        multi_spike=config.neuron == "multi_spike",
+        refractory=config.refractory,
+        per_channel=config.per_channel,
+        learn_threshold=config.learn_threshold,
     )
+    plan = make_plan(config.layer_text(), shape, n_classes)
     return SpikingNetwork(
-        (n_inputs, *config.hidden, n_classes),
+        plan,
         neuron,
         make_surrogate(config.surrogate, config.surrogate_width),
         weight_bits=config.weight_bits,
-        max_magnitude=max_magnitude(config.encoder_facts()),
+        max_magnitude=int(config.encoder_facts().get("max_magnitude", 1)),
         dropout=config.dropout,
         seed=config.seed,
-        readout=config.loss == "membrane",
+        readout=neuron.readout(config.readout_decay) if config.loss == "membrane" else None,
         gate_ticks=config.ticks if config.input_gate else 0,
+        norm=config.norm,
+        ticks=config.ticks,
     )
 
 
@@ -145,16 +161,16 @@ class _Run:
 
     def __init__(self, config: TrainConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
-        self.dataset: Dataset = load_dataset(config.dataset, config.data_dir)
-        self.facts = export_input(config, self.dataset.train_values.shape[1])
-        self.test_inputs = encode(self.facts, self.dataset.test_values)
-        self.batches = Batches(config, self.dataset)
+        self.source: Source = make_source(config)
+        self.facts = self.source.facts
+        self.test_inputs = self.source.test_inputs(self.facts)
+        self.batches = Batches(config, self.source)
         self.model = self._new_model()
         self.optimizer = self._new_optimizer()
         self.history: list[dict[str, Any]] = []
 
     def _new_model(self) -> SpikingNetwork:
-        model = build_model(self.config, self.facts.shape[0], self.dataset.classes)
+        model = build_model(self.config, self.facts.population_shape, self.source.classes)
         if self.config.start is not None:
             own = {k: v for k, v in model.state_dict().items() if k.startswith("gate.")}
             _load(model, {**own, **load_start(self.config).model}, self.config.start)
@@ -163,9 +179,9 @@ class _Run:
         return model
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        parameters = list(self.model.parameters())
-        scalars = [p for p in parameters if not p.ndim]  # biases and decays: no weight decay
-        groups: list[dict[str, Any]] = [{"params": [p for p in parameters if p.ndim]}]
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        scalars = [p for p in parameters if p.ndim < 2]  # biases, norms, decays: no weight decay
+        groups: list[dict[str, Any]] = [{"params": [p for p in parameters if p.ndim >= 2]}]
         if scalars:
             groups.append({"params": scalars, "weight_decay": 0.0})
         return torch.optim.AdamW(
@@ -174,7 +190,7 @@ class _Run:
 
     def accuracy(self) -> float:
         """Return the share of right predictions on the test set."""
-        return evaluate(self.model, self.test_inputs, self.dataset.test_labels)
+        return evaluate(self.model, self.test_inputs, self.source.test_labels)
 
     def restore(self) -> None:
         """Continue from the checkpoint in the folder."""
@@ -210,13 +226,13 @@ class _Run:
         """Return the accuracy at the end of the float stage."""
         if self.config.epochs_float:
             return float(self.history[self.config.epochs_float - 1]["test_accuracy"])
-        return evaluate(self._new_model(), self.test_inputs, self.dataset.test_labels)
+        return evaluate(self._new_model(), self.test_inputs, self.source.test_labels)
 
     def calibrate(self) -> tuple[PopulationReport, ...]:
         """Quantise without training, on training samples of every class."""
-        labels = self.dataset.train_labels
+        labels = self.source.train_labels
         chosen = stratified(labels, min(self.config.calibration_samples, len(labels)), 0)
-        events = to_events(encode(self.facts, self.dataset.train_values[chosen]))
+        events = to_events(self.source.train_inputs(chosen))
         return tuple(calibrate(self.model, events))
 
     def result(self, started: float) -> TrainResult:
@@ -225,11 +241,11 @@ class _Run:
         if self.model.gate is not None:
             mask = pack_mask(self.model.gate.mask().detach().numpy() > 0)
             self.facts = replace(self.facts, encoder={**self.facts.encoder, "mask": mask})
-            self.test_inputs = encode(self.facts, self.dataset.test_values)
+            self.test_inputs = self.source.test_inputs(self.facts)
         outcome = Outcome(
             accuracy_float=self.float_accuracy(),
             accuracy_quantised=self.accuracy(),
-            activity=activity_of(self.model, self.test_inputs, self.dataset.test_labels),
+            activity=activity_of(self.model, self.test_inputs, self.source.test_labels),
             calibration=calibration,
         )
         return TrainResult(
@@ -239,7 +255,7 @@ class _Run:
             accuracy_float=outcome.accuracy_float,
             accuracy_quantised=outcome.accuracy_quantised,
             test_inputs=self.test_inputs,
-            test_labels=self.dataset.test_labels,
+            test_labels=self.source.test_labels,
             history=self.history,
             seconds=time.perf_counter() - started,
             model=self.model,
