@@ -74,6 +74,9 @@ RULES = {
     "spikeloom.train.sources": Rule(
         ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "torch", "numpy")
     ),
+    "spikeloom.train.test_sets": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "numpy")
+    ),
     "spikeloom.train.frame_encoder": Rule(("spikeloom.train", "spikeloom.events", SPEC, "numpy")),
     "spikeloom.train.augment": Rule(
         ("spikeloom.train", "spikeloom.events", SPEC, "torch", "numpy")

@@ -30,12 +30,13 @@ from ..spec.windows import Conv2d, Pool
 from .plan import INPUT, OUTPUT, Link, Plan, Planned, Shape, dense_link, window_shape
 
 NETWORKS: dict[str, str] = {
-    "conv": "32c5s2-64c3s2",
+    "conv": "16c5s2-64c3s2-64c3s2",
     "recurrent": "128r",
-    "sew_resnet": "16c5s2-16sew-32sews2-64sews2",
-    "vgg": "16c3-16c3-p2-32c3-32c3-p2-64c3-p2",
+    "sew_resnet": "8c5s2-p2-16sew-32sews2",
+    "vgg": "8c3s2-8c3-p2-16c3-16c3-p2-32c3-32c3",
 }
-"""Ready networks; ``fc`` is made of the hidden sizes."""
+"""Ready networks, for images of about 28 x 28 in the 8,192 neurons that an xc7z020 holds with
+64 lanes; ``fc`` is made of the hidden sizes."""
 
 NETWORK_NAMES = ("fc", *NETWORKS)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..datasets.events import NMNIST_SIZE, load_nmnist
+from ..datasets.events import NMNIST_SIZE
 from ..datasets.samples import SampleSet
-from ..datasets.sounds import load_fsdd
 from ..events import Events
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from .augment import augment, distort_events, distort_sound, shift_channels
-from .config import TrainConfig
+from .config import OWN_ENCODERS, TrainConfig
 from .datasets import Dataset, load_dataset
 from .encoders import ENCODERS, encode, encode_levels, encoder_table, input_count, to_levels
 from .filterbank import encode_sounds, input_shape
 from .frame_encoder import encode_recordings, frame_facts
+from .test_sets import load_samples
 
 Labels = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -208,13 +207,9 @@ class SoundSource(_SampleSource):
 
 def make_source(config: TrainConfig) -> Source:
     """Return the samples that a configuration names, read from its ``data_dir``."""
-    if config.dataset not in ("nmnist", "fsdd"):
+    if config.dataset not in OWN_ENCODERS:
         return PictureSource(config, load_dataset(config.dataset, config.data_dir))
-    if config.data_dir is None:
-        raise DataError(
-            f"data_dir must name the folder of the files of {config.dataset}, not be absent"
-        )
-    folder = Path(config.data_dir)
+    samples = load_samples(config.dataset, config.data_dir)
     if config.dataset == "nmnist":
-        return EventSource(config, load_nmnist(folder), NMNIST_SIZE)
-    return SoundSource(config, load_fsdd(folder))
+        return EventSource(config, samples, NMNIST_SIZE)
+    return SoundSource(config, samples)
