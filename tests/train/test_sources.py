@@ -132,11 +132,11 @@ def test_layers_of_windows_want_one_input_a_pixel():
     ("name", "fields"),
     [
         ("nmnist", {"layers": "4c5s4", "encoder_parameters": {"max_magnitude": 2}}),
-        ("fsdd", {"layers": "8r", "batch_size": 400}),
+        ("fsdd", {"layers": "8r", "batch_size": 400, "epochs_qat": 0, "calibration_samples": 50}),
     ],
 )
 def test_short_runs_on_real_recordings_equal_golden(data, name, fields, tmp_path):
-    config = default_config(name, data_dir=data / name, **SHORT, **fields)
+    config = default_config(name, data_dir=data / name, **{**SHORT, **fields})
     result = train(config, tmp_path, progress=False)
     inputs, labels = encode_test_set(result.input_facts, name, data / name, 6)
     assert np.array_equal(inputs, result.test_inputs[:6])

@@ -150,6 +150,8 @@ def distort_sound(
     With ``augment_noise`` it also gets white noise of up to that share of its own root mean
     square.
     """
+    if not (config.augment_time or config.augment_noise):
+        return sound
     out = sound.astype(np.float64)
     if config.augment_time:
         factor = 1 + generator.uniform(-config.augment_time, config.augment_time)

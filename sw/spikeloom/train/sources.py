@@ -155,6 +155,7 @@ class _SampleSource(Source):
         self.test: Sequence[Any] = samples.test[:]
         self.train_labels, self.test_labels = samples.train.labels, samples.test.labels
         self.classes = samples.classes
+        self._encoded: dict[int, Magnitudes] = {}
 
     @abstractmethod
     def encode(self, facts: InputFacts, samples: Sequence[Any]) -> Magnitudes:
@@ -165,8 +166,28 @@ class _SampleSource(Source):
         return self.encode(facts, self.test)
 
     def train_inputs(self, chosen: Indices) -> Magnitudes:
-        """See :meth:`Source.train_inputs`."""
-        return self.encode(self.facts, [self.train[i] for i in chosen])
+        """See :meth:`Source.train_inputs`; what was encoded once is kept."""
+        new = [i for i in map(int, chosen) if i not in self._encoded]
+        for index, inputs in zip(
+            new, self.encode(self.facts, [self.train[i] for i in new]), strict=True
+        ):
+            self._encoded[index] = inputs
+        return np.stack([self._encoded[i] for i in map(int, chosen)])
+
+    def batch(self, chosen: Indices, generator: np.random.Generator, number: int) -> Tensor:
+        """See :meth:`Source.batch`."""
+        samples = [self.distort(self.train[i], generator) for i in chosen]
+        same = all(a is self.train[i] for a, i in zip(samples, chosen, strict=True))
+        inputs = self.train_inputs(chosen) if same else self.encode(self.facts, samples)
+        return to_events(self.distort_inputs(inputs, generator))
+
+    @abstractmethod
+    def distort(self, sample: Any, generator: np.random.Generator) -> Any:
+        """Return a sample as it is distorted in training; itself if it is not."""
+
+    def distort_inputs(self, inputs: Magnitudes, generator: np.random.Generator) -> Magnitudes:
+        """Return encoded samples as they are distorted in training."""
+        return inputs
 
 
 class EventSource(_SampleSource):
@@ -180,10 +201,9 @@ class EventSource(_SampleSource):
         """See :meth:`_SampleSource.encode`."""
         return encode_recordings(facts, samples)
 
-    def batch(self, chosen: Indices, generator: np.random.Generator, number: int) -> Tensor:
-        """See :meth:`Source.batch`."""
-        samples = [distort_events(self.train[i], self.config, generator) for i in chosen]
-        return to_events(self.encode(self.facts, samples))
+    def distort(self, sample: Events, generator: np.random.Generator) -> Events:
+        """See :meth:`_SampleSource.distort`."""
+        return distort_events(sample, self.config, generator)
 
 
 class SoundSource(_SampleSource):
@@ -198,11 +218,15 @@ class SoundSource(_SampleSource):
         """See :meth:`_SampleSource.encode`."""
         return encode_sounds(facts, samples)
 
-    def batch(self, chosen: Indices, generator: np.random.Generator, number: int) -> Tensor:
-        """See :meth:`Source.batch`."""
-        sounds = [distort_sound(self.train[i], self.config, generator) for i in chosen]
-        inputs = self.encode(self.facts, sounds)
-        return to_events(shift_channels(inputs, self.config, generator))
+    def distort(
+        self, sample: NDArray[np.int16], generator: np.random.Generator
+    ) -> NDArray[np.int16]:
+        """See :meth:`_SampleSource.distort`."""
+        return distort_sound(sample, self.config, generator)
+
+    def distort_inputs(self, inputs: Magnitudes, generator: np.random.Generator) -> Magnitudes:
+        """See :meth:`_SampleSource.distort_inputs`."""
+        return shift_channels(inputs, self.config, generator)
 
 
 def make_source(config: TrainConfig) -> Source:
