@@ -11,7 +11,8 @@ The tokens stand between hyphens, from the input on; the dense output comes by i
 ``64r``    dense, 64 neurons, each of which also sends to all of them
 ``32sew``  residual block of two convolutions 3 x 3 and an adding shortcut (SEW); ``s2``
            is its stride
-``32ms``   block of two convolutions 3 x 3 whose potentials are added (MS)
+``32ms``   residual block of two convolutions 3 x 3 that adds potentials (MS), behind
+           32 channels
 ========== ===================================================================
 
 ``d2`` behind any of them but a pool delays what comes in by two ticks; behind ``64r`` it is
@@ -109,7 +110,7 @@ def _pool(b: _Builder, token: str, n: dict[str, int]) -> None:
     b.add(name, window_shape(b.shape, link, f"projection {b.at}->{name}"), (link,), relay=True)
 
 
-def _max(b: _Builder, token: str, n: dict[str, int]) -> None:
+def _max(b: _Builder | None, token: str, n: dict[str, int]) -> None:
     raise UsageError(
         f"layers must have p{n['max']} (average) or a stride in place of {token}: a max pool "
         "needs all spikes of a window before it sends the first, and events come one by one"
@@ -149,10 +150,22 @@ def _sew(b: _Builder, token: str, n: dict[str, int]) -> None:
 
 
 def _ms(b: _Builder, token: str, n: dict[str, int]) -> None:
-    raise UsageError(
-        f"layers must have {n['ms']}sew in place of {token}: an MS block adds potentials, and "
-        "only events go from population to population"
-    )
+    """Hu et al. 2021, "Advancing spiking neural networks towards deep residual learning".
+
+    The block adds potentials: with x the input of the population before it, its last
+    population gets x + conv(spikes).  Only events can go from population to population, so x
+    comes again from where it came from, with the same weights.
+    """
+    before = b.populations[-1] if b.populations else None
+    if before is None or before.relay or len(b.shape) != 3 or b.shape[2] != n["ms"]:
+        raise UsageError(
+            f"layers must have {token} behind a convolution to {n['ms']} channels or another such "
+            f"block, whose input it adds again, not behind {b.at} of shape {b.shape}"
+        )
+    name, kind = b.name("block"), Conv2d((1, 1), (1, 1))
+    again = tuple(replace(link, tied=link.tied or before.name) for link in before.links)
+    b.conv(f"{name}_a", n["ms"], 3, 1, 1)
+    b.add(name, b.shape, (*again, Link(b.at, kind, (n["ms"], 3, 3, n["ms"]))))
 
 
 _MAKERS: dict[str, Callable[[_Builder, str, dict[str, int]], None]] = {
@@ -171,7 +184,7 @@ _TAKES = {
     "pool": {"stride", "padding"},
     "max": {"stride", "padding"},
     "sew": {"stride", "delay"},
-    "ms": {"stride", "delay"},
+    "ms": set(),
     "recurrent": {"delay"},
     "dense": {"delay"},
 }
@@ -200,8 +213,8 @@ def check_layers(layers: str) -> str:
         raise UsageError(f"layers must be text such as 32c5s2-64c3s2-128, not {layers!r}")
     for token in layers.split("-") if layers else []:
         kind, _ = _read(token)
-        if kind in ("max", "ms"):
-            _MAKERS[kind](None, token, _read(token)[1])  # type: ignore[arg-type]
+        if kind == "max":
+            _max(None, token, _read(token)[1])
     return layers
 
 

@@ -115,13 +115,20 @@ class SpikingNetwork(nn.Module):
         output = output.readout() if self.readout else neuron
         magnitudes = plan.magnitudes(max_magnitude)
 
+        all_synapses: dict[tuple[str, str], Synapses] = {}
+
         def synapses(planned: Planned, link: Link) -> Synapses:
             normed = norm != "none" and link.norm and planned.name != OUTPUT
-            return Synapses(
+            made = Synapses(
                 link.source, link.kind, ends_of(plan, planned, link), link.weight_shape,
                 weight_bits, magnitudes[link.source], generator, link.delay,
                 Norm(norm, planned.shape[-1], ticks) if normed else None,
             )  # fmt: skip
+            if link.tied is not None:
+                first = all_synapses[link.source, link.tied]
+                made.weight, made.norm = first.weight, first.norm
+            all_synapses[link.source, planned.name] = made
+            return made
 
         self.layers = nn.ModuleList(
             SpikingLayer(

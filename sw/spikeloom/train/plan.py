@@ -40,6 +40,9 @@ class Link:
         0 to 63 ticks, 1 or more for feedback.
     norm
         Whether the network's norm comes behind it.
+    tied
+        Destination of an earlier projection from the same source whose weights and norm
+        these are too; the integers may differ, since steps are those of a destination.
     """
 
     source: str
@@ -47,6 +50,7 @@ class Link:
     weight_shape: Shape = ()
     delay: int = 0
     norm: bool = True
+    tied: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.delay <= DELAY_MAX:
