@@ -70,6 +70,13 @@ RULES = {
         ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
         ("PIL",),
     ),
+    "spikeloom.train.nmnist_snntorch": Rule(
+        (
+            *("spikeloom.train", "spikeloom.datasets", SPEC, "spikeloom.report"),
+            *("torch", "numpy"),
+        ),
+        ("snntorch",),
+    ),
     # Where the trainer's samples come from.
     "spikeloom.train.sources": Rule(
         ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "torch", "numpy")

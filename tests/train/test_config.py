@@ -70,6 +70,11 @@ def test_wrong_field_is_named(field, value, message):
         ({"neuron": "if"}, "decay must be 1 with neuron if, not 0.9"),
         ({"neuron": "plif", "decay": 1.0}, "decay must be above 0 and below 1 with neuron plif"),
         ({"neuron": "plif", "decay": 0.0}, "decay must be above 0 and below 1 with neuron plif"),
+        (
+            {"dataset": "fsdd", "encoder": "filterbank", "input_gate": True},
+            "input_gate must be false with dataset fsdd, not true",
+        ),
+        ({"readout_decay": 1.0}, "readout_decay must be absent with loss rate, not 1"),
         ({"start": "runs/a"}, "epochs_float must be 0 with start, not 36"),
     ],
 )

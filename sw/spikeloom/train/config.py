@@ -269,6 +269,11 @@ class TrainConfig:
                 "reset must be subtract, zero or value, not none: hidden neurons must fire; an "
                 "output that is read as a potential comes with loss membrane"
             )
+        if self.input_gate and self.dataset in OWN_ENCODERS:
+            raise UsageError(
+                f"input_gate must be false with dataset {self.dataset}, not true: its encoder "
+                f"{OWN_ENCODERS[self.dataset][0]} keeps no mask"
+            )
         if self.readout_decay is not None and self.loss != "membrane":
             raise UsageError(
                 f"readout_decay must be absent with loss {self.loss}, not {self.readout_decay:g}: "
