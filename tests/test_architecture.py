@@ -106,6 +106,24 @@ RULES = {
         ("spikeloom.nir", "spikeloom.compile", SPEC, "numpy"),
         ("h5py", "nir", "spikeloom_sim.matrix"),
     ),
+    "spikeloom.train.nmnist_snntorch": Rule(
+        (
+            *("spikeloom.train", "spikeloom.datasets", SPEC, "spikeloom.report"),
+            *("torch", "numpy"),
+        ),
+        ("snntorch",),
+    ),
+    # Where the trainer's samples come from.
+    "spikeloom.train.sources": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
+    "spikeloom.train.test_sets": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "numpy")
+    ),
+    "spikeloom.train.frame_encoder": Rule(("spikeloom.train", "spikeloom.events", SPEC, "numpy")),
+    "spikeloom.train.augment": Rule(
+        ("spikeloom.train", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
     # The benchmark times other trainers beside ours where they are installed.
     "spikeloom.train.bench": Rule(
         ("spikeloom.train", SPEC, "spikeloom.report", "torch"), ("snntorch", "spikingjelly")

@@ -33,8 +33,9 @@ BEST_FILE = "checkpoint.best.pt"
 RESULT_NEUTRAL = ("data_dir", "threads")
 """Fields that may differ between a run and its continuation."""
 SAME_IN_START = (
-    "dataset", "hidden", "neuron", "bias", "reset", "reset_order", "reset_value", "initial",
-    "floor",
+    "dataset", "network", "layers", "hidden", "norm", "neuron", "current_decay", "readout_decay",
+    "refractory", "per_channel", "learn_threshold", "bias", "reset", "reset_order",
+    "reset_value", "initial", "floor",
 )  # fmt: skip
 """Fields that must be those of the run whose float stage is taken over."""
 

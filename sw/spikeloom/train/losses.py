@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from .config import TrainConfig
 from .model import Activity, SpikingNetwork
-
-OUTPUT = "output"
+from .plan import INPUT, OUTPUT
 
 Loss = Callable[[Activity, Tensor, TrainConfig], Tensor]
 
@@ -116,11 +115,16 @@ def synaptic_operations(model: SpikingNetwork, activity: Activity) -> Tensor:
     The gradient reaches every hidden spike, and the input gate if there is one, so that
     this number can be a target of training.
     """
-    sent, total = activity.events, torch.zeros(())
+    sources = {INPUT: activity.events, **activity.spikes}
+    graded = {layer.name for layer in model.populations() if layer.graded}
+    total = torch.zeros((), dtype=torch.float64)
     for layer in model.populations():
-        total = total + sent.sum() * layer.weight.shape[0]
-        sent = activity.spikes[layer.name]
-    return total / sent.shape[1]
+        for synapses in layer.projections():
+            sent = synapses.arriving(sources[synapses.source])
+            if synapses.source in graded:  # whatever its magnitude, it is one event
+                sent = sent.clamp(max=1)
+            total = total + sent.sum((0, 1)).double() @ synapses.fan_out
+    return total / activity.final.shape[0]
 
 
 def objective(
@@ -137,6 +141,6 @@ def objective(
             activity, config.rate_low, config.rate_high
         )
     if config.sop_penalty:
-        operations = synaptic_operations(model, activity)
+        operations = synaptic_operations(model, activity).float()
         loss = loss + config.sop_penalty * (operations / config.sop_target - 1).relu()
     return loss
