@@ -213,7 +213,7 @@ class SpikingLayer(nn.Module):
 
     @property
     def graded(self) -> bool:
-        """Whether a neuron's spikes of a tick are one event with a magnitude."""
+        """Whether a neuron may send a magnitude above 1 in a tick."""
         return self.relay or self.neuron.multi_spike
 
     # -- real weights and their integers ----------------------------------------------

@@ -109,6 +109,13 @@ def rate_penalty(activity: Activity, low: float, high: float) -> Tensor:
     return ((low - rates).relu() + (rates - high).relu()).square().mean()
 
 
+def binary_ones(magnitudes: Tensor) -> Tensor:
+    """Return the number of binary ones of each magnitude, 0 to 127, in the same dtype."""
+    integers = magnitudes.detach().to(torch.int32)
+    ones = sum((integers >> digit) & 1 for digit in range(7))
+    return torch.as_tensor(ones).to(magnitudes.dtype)
+
+
 def synaptic_operations(model: SpikingNetwork, activity: Activity) -> Tensor:
     """Return the synaptic operations (rule S4) per sample: events times fan-out, summed.
 
@@ -121,8 +128,8 @@ def synaptic_operations(model: SpikingNetwork, activity: Activity) -> Tensor:
     for layer in model.populations():
         for synapses in layer.projections():
             sent = synapses.arriving(sources[synapses.source])
-            if synapses.source in graded:  # whatever its magnitude, it is one event
-                sent = sent.clamp(max=1)
+            if synapses.source in graded:  # an event for each binary one of the magnitude
+                sent = sent + (binary_ones(sent) - sent).detach()
             total = total + sent.sum((0, 1)).double() @ synapses.fan_out
     return total / activity.final.shape[0]
 
