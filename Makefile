@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
 READY_FRAMEWORKS := $(VENV_FRAMEWORKS)/.ready
-EXTRAS := host,events,nir,train,hw,sim,synth,pynq,docs,dev
+EXTRAS := host,events,nir,train,search,tensorboard,hw,sim,synth,pynq,docs,dev
 ARGS ?=
 PYTEST_ARGS ?=
 

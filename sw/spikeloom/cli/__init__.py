@@ -16,6 +16,7 @@ from .. import __version__
 from ..spec.errors import SpikeLoomError
 from . import (
     bench,
+    convert,
     demo,
     doctor,
     emit,
@@ -24,6 +25,7 @@ from . import (
     import_nir,
     inspect,
     run,
+    search,
     simulate_nir,
     synth,
     train,
@@ -32,7 +34,7 @@ from . import (
 from . import compile as compile_command
 
 COMMANDS = (
-    *(demo, train, compile_command, encode, run, verify),
+    *(demo, train, convert, search, compile_command, encode, run, verify),
     *(import_nir, simulate_nir, export_nir),
     *(inspect, emit, synth, bench, doctor),
 )
