@@ -102,6 +102,17 @@ def test_a_leak_is_nirs_equation():
     np.testing.assert_allclose(potentials(LIF, x, gain="unit")[0, :2, 0], [1, 0.9], rtol=1e-12)
 
 
+def test_a_potential_starts_at_zero_or_at_rest():
+    resting = graph_of("LI", **{**LEAK, "v_leak": np.array(0.5)})
+    np.testing.assert_allclose(potentials(resting, [0, 0])[0, :, 0], [0.05, 0.095], rtol=1e-12)
+    np.testing.assert_allclose(
+        potentials(resting, [0, 0, 1], start="leak")[0, :, 0], [0.5, 0.5, 0.6], rtol=1e-12
+    )
+    lower = graph_of("LIF", **LEAK, v_threshold=np.array(1.0), v_reset=np.array(-1.0))
+    assert spikes(lower, [10.5, 20.5], start="zero") == [1, 1]
+    assert spikes(lower, [10.5, 20.5], start="reset") == [0, 1]
+
+
 def test_a_current_comes_before_or_after_the_potential():
     first = potentials(CUBA, [1, 0, 0])[0, :, 0]  # current 1, .8, .64
     np.testing.assert_allclose(first, [1, 0.9 + 0.8, 0.9 * 1.7 + 0.64], rtol=1e-12)
@@ -146,6 +157,13 @@ def test_the_edge_that_closes_a_cycle_ends_at_its_first_neuron():
     order = evaluation_order(Graph(nodes, edges))
     assert order.feedback == {("w", "lif")}
     assert order.names.index("lif") < order.names.index("w")
+
+
+def test_of_two_nodes_that_the_input_reaches_the_neuron_comes_first():
+    nodes = {name: Node(name, kind) for name, kind in
+             (("input", "Input"), ("a", "Linear"), ("lif", "LIF"), ("out", "Output"))}  # fmt: skip
+    edges = (("input", "a"), ("input", "lif"), ("a", "lif"), ("lif", "a"), ("lif", "out"))
+    assert evaluation_order(Graph(nodes, edges)).feedback == {("a", "lif")}
 
 
 @pytest.mark.parametrize(
