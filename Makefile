@@ -10,19 +10,14 @@ VENV2 := .venv-numpy2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,events,train,hw,sim,synth,pynq,serial,docs,dev
+EXTRAS := host,events,train,search,tensorboard,hw,sim,synth,pynq,serial,docs,dev
 VENV_PYNQ3 := .venv-pynq3
 VENV_PYNQ4 := .venv-pynq4
 # A PYNQ 3.1 image has Python 3.10 and NumPy 1.21; where there is no Python 3.10, $(PYTHON) will do.
 PYTHON_PYNQ3 ?= $(shell python3.10 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
 PYTHON_PYNQ4 ?= $(PYTHON)
 ARGS ?=
-PYTEST_VENV_PYNQ3 := .venv-pynq3
-VENV_PYNQ4 := .venv-pynq4
-# A PYNQ 3.1 image has Python 3.10 and NumPy 1.21; where there is no Python 3.10, $(PYTHON) will do.
-PYTHON_PYNQ3 ?= $(shell python3.10 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
-PYTHON_PYNQ4 ?= $(PYTHON)
-ARGS ?=
+PYTEST_ARGS ?=
 
 # What runs on NumPy 2 needs neither PyTorch nor pynq nor Amaranth.
 NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events tests/datasets \
