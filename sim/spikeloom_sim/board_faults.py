@@ -50,7 +50,7 @@ CONFIG = BuildConfig("faults", lanes=4, state_rows=16, weight_rows=64)
 INPUTS, HIDDEN, OUTPUTS, TICKS, SAMPLES = 12, 8, 4, 5, 6
 PER_PACKET = 2
 DEADLINE_S = 0.05
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 """Time after which a fault counts as a hang."""
 
 Beats = NDArray[np.uint64]

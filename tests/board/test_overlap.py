@@ -60,7 +60,7 @@ def link():
 
     transport = PynqTransport(
         Port(core), Window(dma), allocate, name="model", core_bytes=1 << 16, clock_hz=1e8,
-        max_bytes=1 << 20, min_deadline_s=0.2,
+        max_bytes=1 << 20, min_deadline_s=30.0,
     )  # fmt: skip
     transport.model, transport.memory = dma, memory
     return transport
