@@ -220,9 +220,7 @@ class _Model:
             out[:, back:] |= fired[:, :-back]
         return out.reshape(-1, placed.n_rows)
 
-    def _rows(
-        self, values: NDArray[Any] | None, placed: PlacedPopulation
-    ) -> NDArray[np.bool_]:
+    def _rows(self, values: NDArray[Any] | None, placed: PlacedPopulation) -> NDArray[np.bool_]:
         """Return whether any neuron of each row has a value, bool of shape (..., rows)."""
         if values is None:
             return np.ones((1, placed.n_rows), np.bool_)
