@@ -159,7 +159,7 @@ class Board:
             if not flat.size:
                 continue
             self.transport.write_block(memories[name].base, flat)
-            if verify:
+            if verify and memories[name].readable:
                 self._verify(name, memories[name].base, flat, words.shape[1])
         self._loaded = loaded
         self._start()

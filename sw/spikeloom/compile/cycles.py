@@ -41,12 +41,16 @@ SWEEP = 14
 """From the last SWEEP of a population to the next population."""
 OPEN = 9
 """From the last SWEEP until the input is let in."""
+WRITES_LATER = 6
+"""Stages by which a SWEEP writes later than an ADD."""
 SPIKES = 12
 """From a SWEEP, and the operations of its spikes, to the next population."""
-LOOK_UP = 3
+LOOK_UP = 4
 """Further cycles before the first operation of a grouped projection."""
 DIVIDE = 19
 """A row of a multi-spike population."""
+MASK = 3
+"""A mask of spikes that a replay looks at."""
 REPLAY = 7
 REPLAY_EARLY = 4
 """A replay, and one whose tick lies before the sample."""
@@ -133,7 +137,7 @@ class _Step:
     """A population in a tick.
 
     ``cycles`` until the next population, ``swept`` until its last SWEEP (0: it has none), ``work``
-    the operations of its spikes; ``blocks`` counts cycles in which no input may go.
+    the operations of its spikes behind that; ``blocks`` counts cycles in which no input may go.
     """
 
     name: str
@@ -246,7 +250,7 @@ class _Model:
             cycles = np.full_like(out, REPLAY_EARLY)
             then = slice(None, max(self.n_ticks - delay, 0))
             with_work = np.where(work > 0, work + SPIKES + look_up, 0)
-            cycles[:, delay:] = np.maximum(REPLAY + 2 * kept, with_work)[:, then]
+            cycles[:, delay:] = np.maximum(REPLAY + MASK * kept, with_work)[:, then]
             out += cycles
         return np.where(held, out + 1, 0)
 
@@ -289,29 +293,25 @@ class _Model:
         ``before`` counts cycles before the first step; ``following`` is the input's work.
         """
         alone = before + sum(step.cycles for step in steps) + 1
-        own, later = steps[self.opens], steps[self.opens + 1 :]
-        opened = before + sum(step.cycles for step in steps[: self.opens])
-        begin = opened + own.cycles
-        opened += own.swept + OPEN if own.swept else ROW_AT_REST
-        beside = opened + following + own.work
+        first, own, later = steps[: self.opens], steps[self.opens], steps[self.opens + 1 :]
+        begin = before + sum(step.cycles for step in first)
+        shares = Counter({own.name: (own.swept + OPEN if own.swept else ROW_AT_REST) + own.work})
+        beside = begin + shares[own.name] + following
+        begin += own.cycles
         for step in later:
             if beside > begin:
                 beside += step.blocks
+                shares[step.name] += step.blocks
             begin += step.cycles
         self.parts["replays"] += before
         if not following or beside <= alone:
-            for step in steps:
-                self.parts[step.name] += step.cycles
-            self.parts[steps[-1].name] += 1
-            return alone
-        for step in steps[: self.opens]:
-            self.parts[step.name] += step.cycles
-        self.parts[own.name] += (own.swept + OPEN if own.swept else ROW_AT_REST) + own.work
-        self.parts["input"] += following
-        done = before + sum(step.cycles for step in steps[: self.opens])
-        done += (own.swept + OPEN if own.swept else ROW_AT_REST) + own.work + following
-        self.parts[later[-1].name if later else own.name] += beside - done
-        return beside
+            first, shares = steps, Counter({steps[-1].name: 1})
+        else:
+            shares["input"] += following
+        for step in first:
+            shares[step.name] += step.cycles
+        self.parts.update(shares)
+        return max(alone, beside) if following else alone
 
     def _tick(self, at: int, replays: int, following: int) -> int:
         steps = [self._population(population, at) for population in self.populations]
@@ -347,7 +347,11 @@ class _Model:
                 finish = max(finish, begin) + own
         cycles = max(grant + SWEEP + self.late, finish + 1)
         total = int(work.sum())
-        return _Step(population.name, cycles, grant, total, 2 * len(rows) + total)
+        return _Step(population.name, cycles, grant, total, self._blocked(len(rows)) + total)
+
+    def _blocked(self, rows: int) -> int:
+        """Return the cycles in which SWEEPs are issued, or write back in the place of an ADD."""
+        return rows + min(rows, WRITES_LATER + self.late)
 
     def _divided(self, population: _Facts, at: int, rows: list[int]) -> _Step:
         """Return what a tick of a multi-spike population takes, row by row."""
@@ -359,9 +363,9 @@ class _Model:
             waits = max(left - int(last[row]) - round(HELD_PAIRS * population.per_pair), 0)
             waits += bool(work[row])
             left = max(left - waits, 0)
-        total = int(work.sum())
-        cycles = swept + max(SWEEP + self.late, waits + left + 3)
-        return _Step(population.name, cycles, swept, total, DIVIDE * len(rows) + total)
+        left += waits
+        cycles = swept + max(SWEEP + self.late, left + 2)
+        return _Step(population.name, cycles, swept, left, DIVIDE * len(rows) + int(work.sum()))
 
     def _end(self, sample: int, following: int) -> tuple[int, int]:
         """Return the cycles of END until the next tick's token, and those until it is sent."""
@@ -376,7 +380,12 @@ class _Model:
                 lanes = (population.entry["lanes_last"] if r == last else self.lanes for r in rows)
                 probe = sum(lane + READOUT for lane in lanes) + 1
             steps.append(
-                _Step("end", cycles + probe, swept and swept + probe, 0, 2 * swept + probe)
+                _Step(
+                    "end",
+                    cycles + probe,
+                    swept=swept and swept + probe,
+                    blocks=self._blocked(swept) + probe,
+                )
             )
         if not any(step.swept for step in steps):
             return self._silent("end", END_SILENT, following), END_SILENT
