@@ -226,7 +226,8 @@ class _Model:
             return np.ones((1, placed.n_rows), np.bool_)
         flat = np.asarray(values).reshape(-1, placed.n_neurons) != 0
         padded = np.pad(flat, ((0, 0), (0, placed.n_rows * self.lanes - placed.n_neurons)))
-        return padded.reshape(-1, placed.n_rows, self.lanes).any(axis=2)
+        some: NDArray[np.bool_] = padded.reshape(-1, placed.n_rows, self.lanes).any(axis=2)
+        return some
 
     def _replays(self) -> Int64:
         """Return the cycles of the replays before each tick, int64 of shape (samples, ticks)."""

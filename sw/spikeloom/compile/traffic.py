@@ -132,7 +132,8 @@ def operations(pairs: Pairs, images: Images, first: int, count: int) -> Int64:
             grouped += _grouped(pairs, visits, own["group_bits"], own["group_base"])
         else:
             dense += max(own["n_rows"], least)
-    return dense + np.maximum(grouped, least * int(facts["grouped"].sum()))
+    total: Int64 = dense + np.maximum(grouped, least * int(facts["grouped"].sum()))
+    return total
 
 
 def is_grouped(images: Images, first: int, count: int) -> bool:
@@ -147,7 +148,8 @@ def _group_visits(images: Images) -> Int64:
         return np.ones(0, np.int64)
     rows = np.concatenate([[0], np.cumsum(column(RUNS, runs, "n_rows"))])
     first, count = column(GROUPS, groups, "first_run"), column(GROUPS, groups, "n_runs")
-    return np.maximum(rows[first + count] - rows[first], 1)
+    visits: Int64 = np.maximum(rows[first + count] - rows[first], 1)
+    return visits
 
 
 def _grouped(pairs: Pairs, visits: Int64, bits: int, base: int) -> Int64:
