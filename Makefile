@@ -7,10 +7,12 @@
 PYTHON ?= python3
 VENV := .venv
 VENV2 := .venv-numpy2
+VENV_FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,events,train,search,tensorboard,hw,sim,synth,pynq,serial,docs,dev
+READY_FRAMEWORKS := $(VENV_FRAMEWORKS)/.ready
+EXTRAS := host,events,nir,train,search,tensorboard,hw,sim,synth,pynq,serial,docs,dev
 VENV_PYNQ3 := .venv-pynq3
 VENV_PYNQ4 := .venv-pynq4
 # A PYNQ 3.1 image has Python 3.10 and NumPy 1.21; where there is no Python 3.10, $(PYTHON) will do.
@@ -33,7 +35,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types unit unit-numpy2 unit-pynq3 unit-pynq4 board-wheel \
-    faults docs reference campaign clean distclean
+    faults docs reference campaign frameworks-env clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -50,6 +52,15 @@ $(READY2): pyproject.toml constraints-numpy2.txt
 	$(call make_venv,$(VENV2))
 	$(VENV2)/bin/python -m pip install --quiet -c constraints-numpy2.txt \
 	    -e '.[host]' pytest pytest-timeout hypothesis
+	@touch $@
+
+# Norse and SpikingJelly ask for torchvision and more, of which nothing is used here.
+$(READY_FRAMEWORKS): constraints-frameworks.txt
+	$(call make_venv,$(VENV_FRAMEWORKS))
+	$(VENV_FRAMEWORKS)/bin/python -m pip install --quiet -c constraints-frameworks.txt \
+	    snntorch torch nir nirtorch scikit-learn loguru tqdm
+	$(VENV_FRAMEWORKS)/bin/python -m pip install --quiet --no-deps -c constraints-frameworks.txt \
+	    norse spikingjelly
 	@touch $@
 
 $(VENV_PYNQ3)/.ready: constraints-pynq3.txt
@@ -116,10 +127,12 @@ reference: $(READY)  ## write docs/reference/ anew from the specification
 campaign: $(READY)  ## random networks, golden model against gateware
 	$(BIN)/python -m spikeloom_sim.campaign $(ARGS)
 
+frameworks-env: $(READY_FRAMEWORKS)  ## snnTorch, SpikingJelly and Norse for the tests of NIR
+
 clean:  ## remove what the targets made, environments apart
 	rm -rf build dist demo-out docs/_build docs/reference/generated sim_build results.xml \
 	    .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find hw sw sim tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf $(VENV) $(VENV2) $(VENV_PYNQ3) $(VENV_PYNQ4)
+	rm -rf $(VENV) $(VENV2) $(VENV_FRAMEWORKS) $(VENV_PYNQ3) $(VENV_PYNQ4)

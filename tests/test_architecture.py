@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = {"hw": "spikeloom_hw", "sw": "spikeloom", "sim": "spikeloom_sim"}
 HEAVY = (
     *("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib"),
-    *("lz4", "zstandard", "PIL", "optuna"),
+    *("lz4", "zstandard", "PIL", "optuna", "h5py", "nir"),
 )
 
 
@@ -101,6 +101,29 @@ RULES = {
         ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
         ("PIL",),
     ),
+    # Other frameworks' graphs; calibration and reports run the golden model's fast form.
+    "spikeloom.nir": Rule(
+        ("spikeloom.nir", "spikeloom.compile", SPEC, "numpy"),
+        ("h5py", "nir", "spikeloom_sim.matrix"),
+    ),
+    "spikeloom.train.nmnist_snntorch": Rule(
+        (
+            *("spikeloom.train", "spikeloom.datasets", SPEC, "spikeloom.report"),
+            *("torch", "numpy"),
+        ),
+        ("snntorch",),
+    ),
+    # Where the trainer's samples come from.
+    "spikeloom.train.sources": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
+    "spikeloom.train.test_sets": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "numpy")
+    ),
+    "spikeloom.train.frame_encoder": Rule(("spikeloom.train", "spikeloom.events", SPEC, "numpy")),
+    "spikeloom.train.augment": Rule(
+        ("spikeloom.train", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
     # The benchmark times other trainers beside ours where they are installed.
     "spikeloom.train.bench": Rule(
         ("spikeloom.train", SPEC, "spikeloom.report", "torch"), ("snntorch", "spikingjelly")
@@ -149,6 +172,7 @@ NEVER = (
     ("spikeloom.convert", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
     ("spikeloom.search", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
     ("spikeloom.compile", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw")),
+    ("spikeloom.nir", ("torch", "amaranth", "spikeloom_hw", "spikeloom.train", "spikeloom.board")),
     ("spikeloom_hw", ("torch", "numpy", "spikeloom_sim", "spikeloom.train", "spikeloom.board")),
     ("spikeloom_sim.golden", ("torch", "amaranth", "cocotb", "spikeloom_hw", "spikeloom.train")),
     ("spikeloom_sim", ("torch", "spikeloom.train")),
@@ -283,6 +307,8 @@ PLANTED = [
     ("spikeloom/events/a.py", "import lz4.frame"),
     ("spikeloom/events/a.py", "def f():\n    from ..train import encoders"),
     ("spikeloom/datasets/a.py", "import PIL"),
+    ("spikeloom/nir/a.py", "import h5py"),
+    ("spikeloom/nir/a.py", "def f():\n    from spikeloom_sim import transports"),
     ("spikeloom/datasets/a.py", "from ..train import encoders"),
     ("spikeloom_hw/a.py", "import numpy"),
     ("spikeloom_hw/a.py", "def f():\n    from spikeloom_sim import golden"),

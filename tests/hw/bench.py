@@ -18,8 +18,10 @@ PERIOD = 1e-8
 
 Stall = float | str
 BURSTY = "bursty"
-STALLS: tuple[Stall, ...] = (0.0, 0.5, BURSTY)
-"""How stream tests stall: with a probability per cycle, or in bursts."""
+STALLS = (0.0, 0.5, 0.9)
+"""Probabilities of a stalled cycle that stream tests run with."""
+PATTERNS: tuple[Stall, ...] = (0.0, 0.5, BURSTY)
+"""How :func:`send` and :func:`receive` stall: by a probability per cycle, or in bursts."""
 
 Bench = Callable[[Any], Awaitable[None]]
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hw.bench import STALLS, receive, send, simulate
+from hw.bench import PATTERNS, receive, send, simulate
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom_hw.decode import Decoder
@@ -127,10 +127,10 @@ def test_without_graded_builds_the_word_is_of_unknown_kind():
     simulate(dut, run, cycles=5)
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 def test_random_words_under_stalls(stall_in, stall_out):
-    seed = 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     choices = [
         lambda: spike(rng.randrange(N + 1)),

@@ -4,7 +4,7 @@ from itertools import zip_longest
 
 import pytest
 
-from hw.bench import CONFIG, STALLS, receive, simulate, stalls
+from hw.bench import CONFIG, PATTERNS, receive, simulate, stalls
 from spikeloom_hw.encoder import SpikeEncoder
 
 
@@ -132,11 +132,11 @@ def test_depth_masks_have_room_while_the_output_stands():
     simulate(dut, bench, cycles=400)
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 @pytest.mark.parametrize("lanes", [4, 8])
 def test_random_masks_under_stalls(stall_in, stall_out, lanes):
-    seed = 1000 * lanes + 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 1000 * lanes + 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     config = replace(CONFIG, lanes=lanes)
     full = (1 << lanes) - 1
@@ -148,7 +148,7 @@ def test_random_masks_under_stalls(stall_in, stall_out, lanes):
         for _ in range(40)
     ]
     _, most = run(masks, config, seed, stall_in, stall_out)
-    if stall_out == STALLS[-1] and stall_in == 0:
+    if stall_out == PATTERNS[-1] and stall_in == 0:
         assert most == SpikeEncoder.DEPTH
 
 
@@ -158,9 +158,9 @@ def test_digits_become_magnitudes():
     run(masks, config)
 
 
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 def test_random_digits_under_stalls(stall_out):
-    seed = 7 + STALLS.index(stall_out)
+    seed = 7 + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     config = replace(CONFIG, graded=True, multi_spike=True)
     masks = [(rng.randrange(8), rng.randrange(16), rng.randrange(7)) for _ in range(40)]

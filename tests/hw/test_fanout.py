@@ -3,7 +3,7 @@ import random
 import pytest
 from amaranth.hdl import Elaboratable, Module, ResetInserter, Signal
 
-from hw.bench import STALLS, receive, send, simulate
+from hw.bench import PATTERNS, receive, send, simulate
 from hw.fanout_case import CONFIG_GROUPS, GROUPS, RUNS, add_memory, random_runs
 from spikeloom_hw.fanout import FanOut
 
@@ -100,10 +100,10 @@ def test_a_group_without_runs_takes_one_cycle():
         assert cycles[1] - cycles[0] == 1 + empty
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 def test_random_groups_under_stalls(stall_in, stall_out):
-    seed = 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     groups, runs = random_runs(rng, 12)
     requests = [request(rng, rng.randrange(12)) for _ in range(25)]

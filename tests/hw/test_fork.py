@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hw.bench import STALLS, receive, send, simulate
+from hw.bench import PATTERNS, receive, send, simulate
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom_hw.fork import SpikeFork
@@ -100,12 +100,12 @@ def test_a_graded_pair_takes_a_beat_for_each_spike(magnitude):
     assert walked == [0, 2, 3, 4]
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_walk", STALLS)
-@pytest.mark.parametrize("stall_beats", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_walk", PATTERNS)
+@pytest.mark.parametrize("stall_beats", PATTERNS)
 def test_random_pairs_under_stalls(stall_in, stall_walk, stall_beats):
     stalls = (stall_in, stall_walk, stall_beats)
-    seed = sum(10**k * STALLS.index(s) for k, s in enumerate(stalls))
+    seed = sum(10**k * PATTERNS.index(s) for k, s in enumerate(stalls))
     rng = random.Random(seed)
     pairs = []
     for _ in range(25):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 
-from hw.bench import CONFIG, STALLS, simulate, stalls
+from hw.bench import CONFIG, PATTERNS, simulate, stalls
 from spikeloom.spec import numfmt
 from spikeloom_hw.history import History
 
@@ -168,11 +168,11 @@ def test_a_new_sample_finds_nothing_of_the_one_before():
     simulate(bench.dut, run, cycles=4000)
 
 
-@pytest.mark.parametrize("stall", STALLS)
+@pytest.mark.parametrize("stall", PATTERNS)
 @pytest.mark.parametrize("config", [CONFIG_HISTORY, MULTI], ids=["plain", "multi-spike"])
 def test_random_ticks_around_the_ring(stall, config):
     """The ring wraps many times; every delay that it holds is asked for."""
-    seed = 10 * STALLS.index(stall) + config.multi_spike
+    seed = 10 * PATTERNS.index(stall) + config.multi_spike
     bench = HistoryBench(config, seed)
     rng = bench.rng
     given = kept = 0

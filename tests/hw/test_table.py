@@ -38,7 +38,7 @@ def raw(ctx, dut, port):
 
 @pytest.mark.parametrize("table", [POPULATIONS, RUNS, GROUPS], ids=lambda t: t.name)
 @pytest.mark.parametrize("ports", [1, 2])
-def test_the_host_reads_what_it_wrote_one_cycle_later(table, ports):
+def test_the_host_reads_what_it_wrote_two_cycles_later(table, ports):
     dut = TableMemory(table, ROWS, ports)
     rng = random.Random(f"{table.name}{ports}")
     rows = random_rows(table, rng)
@@ -52,6 +52,7 @@ def test_the_host_reads_what_it_wrote_one_cycle_later(table, ports):
             await ctx.tick()
             for word in range(table.words):
                 ctx.set(dut.host_word, word)
+                await ctx.tick()
                 assert ctx.get(dut.host_value) == int(pack_row(table, rows[row])[word])
 
     simulate(dut, run, cycles=500)

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from amaranth.hdl import Array, Const, Elaboratable, Module, Signal
 
-from hw.bench import CONFIG, STALLS, receive, send, simulate
+from hw.bench import CONFIG, PATTERNS, receive, send, simulate
 from spikeloom.spec.tables import PROJECTIONS, pack_row
 from spikeloom_hw.layouts import OpKind
 from spikeloom_hw.walker import Walker
@@ -216,11 +216,11 @@ def test_restart_changes_the_population():
     assert got == wanted
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 @pytest.mark.parametrize("count", [1, 3])
 def test_random_tables_under_stalls(stall_in, stall_out, count):
-    seed = 1000 * count + 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 1000 * count + 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     table = []
     for _ in range(count):

@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.hdl import Elaboratable, Module
 
-from hw.bench import STALLS, receive, send, simulate
+from hw.bench import PATTERNS, receive, send, simulate
 from hw.fanout_case import (
     CONFIG_GROUPS,
     GROUPS,
@@ -165,11 +165,11 @@ def test_groups_without_runs_leave_no_operation():
     run([grouped(1)], groups, ONE_ROW, [(0, 1), (4, 1), (2, 1), (0, 5), (4, 5), (6, 7)])
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 @pytest.mark.parametrize("kinds", ["g", "gdg"])
 def test_random_tables_under_stalls(stall_in, stall_out, kinds):
-    seed = 1000 * len(kinds) + 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 1000 * len(kinds) + 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     groups, runs = random_runs(rng, 16)
     table = []

@@ -22,9 +22,12 @@ from . import (
     doctor,
     emit,
     encode,
+    export_nir,
+    import_nir,
     inspect,
     run,
     search,
+    simulate_nir,
     synth,
     train,
     verify,
@@ -33,6 +36,7 @@ from . import compile as compile_command
 
 COMMANDS = (
     *(demo, train, convert, search, compile_command, encode, run, verify),
+    *(import_nir, simulate_nir, export_nir),
     *(inspect, emit, synth, build, bench, doctor),
 )
 

@@ -33,8 +33,9 @@ BEST_FILE = "checkpoint.best.pt"
 RESULT_NEUTRAL = ("data_dir", "threads")
 """Fields that may differ between a run and its continuation."""
 SAME_IN_START = (
-    "dataset", "hidden", "neuron", "bias", "reset", "reset_order", "reset_value", "initial",
-    "floor",
+    "dataset", "network", "layers", "hidden", "norm", "neuron", "current_decay", "readout_decay",
+    "refractory", "per_channel", "learn_threshold", "bias", "reset", "reset_order",
+    "reset_value", "initial", "floor",
 )  # fmt: skip
 """Fields that must be those of the run whose float stage is taken over."""
 
@@ -141,6 +142,16 @@ def _read(path: Path, help_: str) -> tuple[dict[str, Any], Checkpoint]:
         return made, Checkpoint(value["model"], value["optimizer"], history)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} lacks a part of a checkpoint: {error}") from None
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], Checkpoint]:
+    """Return the configuration's fields and the checkpoint in a file.
+
+    Raises :class:`DataError` if it is missing, damaged or foreign.
+    """
+    if not path.is_file():
+        raise DataError(f"checkpoint {path} does not exist")
+    return _read(path, "train that run again")
 
 
 def set_aside(folder: Path) -> None:

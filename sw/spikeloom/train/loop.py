@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..spec.errors import UsageError
-from .augment import augment
 from .config import TrainConfig
 from .datasets import Dataset
-from .encoders import ENCODERS, encode_levels, encoder_table, to_levels
 from .losses import objective, prediction
 from .model import SpikingNetwork, Trace
 from .precision import products
+from .sources import PictureSource, Source, to_events
 from .team import Team
 
 EVALUATION_BATCH = 500
+
+__all__ = ["Batches", "evaluate", "learning_rate", "to_events", "traces", "train_epoch"]
 
 
 def learning_rate(base: float, step: int, steps: int) -> float:
@@ -36,18 +37,20 @@ class Batches:
     """Training data as encoded batches, a new order and new distortions in every epoch.
 
     Everything random follows from the configuration's seed, the epoch and the batch.
-    ``held_out`` are indices of samples that are not trained on.
+    ``data`` is a source, or a data set of pictures; ``held_out`` are indices of samples that
+    are not trained on.
     """
 
     def __init__(
-        self, config: TrainConfig, dataset: Dataset, held_out: NDArray[np.int64] | None = None
+        self,
+        config: TrainConfig,
+        data: Source | Dataset,
+        held_out: NDArray[np.int64] | None = None,
     ) -> None:
-        self.config, self.dataset = config, dataset
-        everything = np.arange(len(dataset.train_labels))
+        self.config = config
+        self.source = PictureSource(config, data) if isinstance(data, Dataset) else data
+        everything = np.arange(len(self.source.train_labels))
         self.kept = everything if held_out is None else np.setdiff1d(everything, held_out)
-        self.encoder = config.encoder_facts()
-        table = encoder_table(self.encoder, config.ticks)
-        self.table = None if table is None else table.astype(np.float32)
 
     def __len__(self) -> int:
         return -(-len(self.kept) // self.config.batch_size)
@@ -57,37 +60,14 @@ class Batches:
 
         Events that are the same in every tick are one tick's, expanded.
         """
-        config, dataset = self.config, self.dataset
-        key = np.array([config.seed, epoch], np.uint64)
+        size, all_labels = self.config.batch_size, self.source.train_labels
+        key = np.array([self.config.seed, epoch], np.uint64)
         generator = np.random.Generator(np.random.Philox(key=key))
         order = generator.permutation(self.kept)
         for batch in range(len(self)):
-            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-            values = augment(dataset.train_values[chosen], dataset.shape, config, generator)
-            labels = torch.from_numpy(dataset.train_labels[chosen].astype(np.int64))
-            yield self._encode(values, epoch * len(self) + batch + 1), labels
-
-    def _encode(self, values: NDArray[np.uint8], number: int) -> Tensor:
-        if self.table is not None and ENCODERS[self.encoder["kind"]].constant:
-            tick = torch.from_numpy(self.table[0].take(values.astype(np.intp)))
-            return tick.expand(self.config.ticks, *tick.shape)
-        if self.table is not None:
-            out = np.empty((self.config.ticks, *values.shape), np.float32)
-            index = values.astype(np.intp)
-            for tick, row in zip(out, self.table, strict=True):
-                np.take(row, index, out=tick, mode="clip")
-            return torch.from_numpy(out)
-        encoder = dict(self.encoder)
-        if "seed" in encoder:
-            encoder["seed"] = (encoder["seed"] + number) % 2**63
-        levels = to_levels(values, encoder["maximum"])
-        return to_events(encode_levels(encoder, levels, self.config.ticks))
-
-
-def to_events(inputs: NDArray[np.uint8]) -> Tensor:
-    """Return uint8 (samples, ticks, ...) as the float32 [T, N, n] that the network takes."""
-    flat = inputs.reshape(*inputs.shape[:2], -1)
-    return torch.from_numpy(np.ascontiguousarray(flat.transpose(1, 0, 2), np.float32))
+            chosen = order[batch * size : (batch + 1) * size]
+            labels = torch.from_numpy(all_labels[chosen].astype(np.int64))
+            yield self.source.batch(chosen, generator, epoch * len(self) + batch + 1), labels
 
 
 def train_epoch(
