@@ -8,9 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.memmap import address_bits, memory_map
+from spikeloom.spec.memmap import address_bits, core_address_bits, core_memories
 
 from .axi_lite import AxiLiteSlave, axi_lite_members
+from .cluster import Cluster
 from .core import Core
 from .registers import Registers
 
@@ -33,7 +34,7 @@ def port_members(config: BuildConfig) -> dict[str, wiring.Member]:
 
 
 class Accelerator(wiring.Component):
-    """A core with its AXI4-Lite registers, memory window and AXI4-Stream ports.
+    """A core, or a cluster of cores, with its AXI4-Lite registers, memory window and AXI4-Stream ports.
 
     Members
     -------
@@ -55,7 +56,7 @@ class Accelerator(wiring.Component):
         config = self.config
         m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
         m.submodules.registers = registers = Registers(config)
-        core = Core(config)
+        core = Core(config) if config.cores == 1 else Cluster(config)
         stopped = Signal(init=1)  # a register: the reset has a wide fan-out
         m.d.sync += stopped.eq(~registers.run | registers.reset_core)
         m.submodules.core = ResetInserter({"sync": stopped})(core)
@@ -66,7 +67,7 @@ class Accelerator(wiring.Component):
         self._requests(m, bus, registers, core)
         return m
 
-    def _streams(self, m: Module, core: Core) -> None:
+    def _streams(self, m: Module, core: Core | Cluster) -> None:
         """Join the stream ports to the core; words that TKEEP leaves out become NULL."""
         half = aer.WORD_BITS // 8
         for index in range(aer.BEAT_WORDS):
@@ -86,7 +87,9 @@ class Accelerator(wiring.Component):
             core.o.ready.eq(self.m_axis_tready),
         ]
 
-    def _requests(self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core) -> None:
+    def _requests(
+        self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core | Cluster
+    ) -> None:
         """Send requests to the registers or to the memory window."""
         is_register = Signal()
         window_hit = Signal()
@@ -102,10 +105,9 @@ class Accelerator(wiring.Component):
             registers.faults.eq(core.faults),
             registers.idle.eq(core.idle),
             registers.ready.eq(core.ready),
+            *(getattr(core, name).eq(getattr(registers, name)) for name in registers.facts),
             registers.window_busy.eq(bus.write & ~is_register & registers.run),
             core.run.eq(registers.run),
-            core.n_populations.eq(registers.n_populations),
-            core.n_replays.eq(registers.n_replays),
             core.host_data.eq(bus.write_data),
             refused.eq(~window_hit | registers.run),
             core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
@@ -119,10 +121,15 @@ class Accelerator(wiring.Component):
                 bus.read_error.eq(registers.read_error),
                 bus.read_data.eq(registers.read_data),
             ]
-        for which, memory in enumerate(memory_map(self.config).values()):
+        window = core_address_bits(self.config)
+        number = bus.address[window:]
+        if isinstance(core, Cluster):
+            m.d.comb += core.host_core.eq(number)
+        for which, memory in enumerate(core_memories(self.config).values()):
             size = memory.n_bytes.bit_length() - 1
             words = memory.row_words.bit_length() - 1
-            with m.If(bus.address[size:] == memory.base >> size):
+            here = (bus.address[size:window] == memory.base >> size) & (number < self.config.cores)
+            with m.If(here):
                 m.d.comb += [
                     window_hit.eq(1),
                     core.host_memory.eq(which),

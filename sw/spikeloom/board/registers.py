@@ -9,6 +9,9 @@ from ..spec import regmap
 from ..spec.errors import DeviceTimeout
 
 
+_BY_NAME = {**regmap.BY_NAME, **regmap.CLUSTER_BY_NAME}
+
+
 class RegisterPort(Protocol):
     """The part of a transport that reads and writes single registers."""
 
@@ -27,11 +30,11 @@ class Registers:
 
     def read(self, name: str) -> int:
         """Return the value of register ``name``."""
-        return self._port.read32(regmap.BY_NAME[name].offset)
+        return self._port.read32(_BY_NAME[name].offset)
 
     def write(self, name: str, value: int) -> None:
         """Write register ``name``."""
-        self._port.write32(regmap.BY_NAME[name].offset, value)
+        self._port.write32(_BY_NAME[name].offset, value)
 
     def read_pair(self, name: str) -> int:
         """Return the 64-bit value of ``{name}_LO`` and ``{name}_HI``, the low word first."""
@@ -68,6 +71,12 @@ class Registers:
             value = self.read(name)
             parts.append(f"{name} 0x{value:X} ({', '.join(flags(name, value)) or 'none'})")
         return ", ".join(parts)
+
+
+def pack_register(name: str, **values: int) -> int:
+    """Return the word of register ``name`` with the given fields."""
+    register = _BY_NAME[name]
+    return sum(int(value) << register.field(field).lsb for field, value in values.items())
 
 
 def flags(name: str, value: int) -> list[str]:

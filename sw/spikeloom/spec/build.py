@@ -20,12 +20,12 @@ def spec_facts(config: BuildConfig) -> dict[str, Any]:
         },
         "registers": [
             [r.name, r.offset, [[f.name, f.lsb, f.bits, f.access.value] for f in r.fields]]
-            for r in regmap.REGISTERS
+            for r in regmap.registers_of(config)
         ],
         "map_version": regmap.MAP_VERSION,
         "tables": [
             [t.name, t.words, [[f.name, f.word, f.lsb, f.bits, f.signed] for f in t.fields]]
-            for t in tables.TABLES
+            for t in (*tables.TABLES, *(tables.LINK_TABLES if config.link_beats else ()))
         ],
         "fire_select": {s.name: int(s) for s in tables.FireSelect},
         "memories": [

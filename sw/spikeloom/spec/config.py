@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .checks import check_identifier
 from .errors import NetworkError, UsageError
+
+
+CORES_MAX = 4
+"""Cores of the largest cluster."""
 
 
 def _power_of_two(what: str, value: int, low: int, high: int) -> None:
@@ -16,7 +20,7 @@ def _power_of_two(what: str, value: int, low: int, high: int) -> None:
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Sizes of one core.
+    """Sizes of a core, and the number of cores.
 
     Parameters
     ----------
@@ -52,6 +56,11 @@ class BuildConfig:
         Neurons may have a synaptic current (CUBA-LIF): a second state and multiplier per lane.
     multi_spike
         Neurons may fire several times a tick; needs ``graded``.
+    cores
+        Cores of these sizes behind one set of ports, 1 to 4.
+    link_beats
+        Beats of spikes that wait between each two cores, a power of two from 16 to 65536; 0:
+        the cores work side by side only, each on samples of its own.
     """
 
     name: str
@@ -69,6 +78,8 @@ class BuildConfig:
     refractory: bool = False
     current: bool = False
     multi_spike: bool = False
+    cores: int = 1
+    link_beats: int = 0
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -87,6 +98,7 @@ class BuildConfig:
             ("runs", 16, 65536),
             ("parameter_rows", 4, 1024),
             ("history_rows", 16, 65536),
+            ("link_beats", 16, 65536),
         ):
             if getattr(self, name) != 0:
                 _power_of_two(name, getattr(self, name), low, high)
@@ -99,11 +111,20 @@ class BuildConfig:
             )
         if self.multi_spike and not self.graded:
             raise UsageError("multi_spike must come with graded: its events have magnitudes")
+        if type(self.cores) is not int or not 1 <= self.cores <= CORES_MAX:
+            raise UsageError(f"cores must be from 1 to {CORES_MAX}, not {self.cores!r}")
+        if self.link_beats and self.cores == 1:
+            raise UsageError(f"link_beats must be 0 with one core, not {self.link_beats}")
 
     @property
     def neurons(self) -> int:
-        """Neurons the core holds."""
-        return self.lanes * self.state_rows
+        """Neurons that all cores hold."""
+        return self.lanes * self.state_rows * self.cores
+
+    @property
+    def one_core(self) -> BuildConfig:
+        """The build of each core alone."""
+        return replace(self, cores=1, link_beats=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as JSON-ready values."""
