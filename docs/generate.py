@@ -59,6 +59,12 @@ def registers() -> str:
             ("offset", "register", "meaning"),
             ((f"`0x{r.offset:03X}`", f"`{r.name}`", r.doc) for r in regmap.REGISTERS),
         ),
+        "Builds of several cores have these as well; `NETWORK` is that of core 0.",
+        "",
+        *table(
+            ("offset", "register", "meaning"),
+            ((f"`0x{r.offset:03X}`", f"`{r.name}`", r.doc) for r in regmap.CLUSTER_REGISTERS),
+        ),
         "## Fields",
         "",
         "Registers that are not listed here have one read-only field of 32 bits.",
@@ -68,7 +74,7 @@ def registers() -> str:
             (
                 (f"`{r.name}`", bits(f.lsb + f.bits - 1, f.lsb), f"`{f.name}`", ACCESS[f.access],
                  f.doc)
-                for r in regmap.REGISTERS
+                for r in (*regmap.REGISTERS, *regmap.CLUSTER_REGISTERS)
                 for f in r.fields
                 if f.bits < 32 or f.access is not regmap.Access.READ
             ),
@@ -109,8 +115,10 @@ def table_rows() -> str:
         "the `i`-th row of a run lie in weight row `weight_base + i * stride + c // 2` of bank",
         "`s % 2`, `c // 2` left out with `shared`.",
         "",
+        "Routes, feeds and targets are there in builds whose cores can be a chain.",
+        "",
     ]
-    for layout in tables.TABLES:
+    for layout in (*tables.TABLES, *tables.LINK_TABLES):
         rows = (
             (f.word, bits(f.lsb + f.bits - 1, f.lsb), f"`{f.name}`",
              "signed" if f.signed else "unsigned", f.doc)

@@ -208,7 +208,7 @@ class Cluster(wiring.Component):
         answers = []
         for k in self._numbers:
             self._merge(m, k, hosts[k], {a: link for (a, b), link in links.items() if b == k})
-            answers.append(self._route(m, k, {b: l for (a, b), l in links.items() if a == k}))
+            answers.append(self._route(m, k, {b: link for (a, b), link in links.items() if a == k}))
         return answers
 
     def _merge(self, m: Module, k: int, host: fifo.FIFOInterface, sources: dict[int, Link]) -> None:

@@ -109,7 +109,9 @@ class History(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [began.eq(0), age.eq(0)]
 
-    def _replay(self, m: Module, masks: memory.Memory, starts: memory.Memory, slot: Signal) -> None:
+    def _replay(
+        self, m: Module, masks: memory.Memory, starts: memory.Memory, slot: Signal
+    ) -> None:
         """Look through the masks of one tick and give out those of one population."""
         mask, start = masks.read_port(domain="sync"), starts.read_port(domain="sync")
         at, end = Signal.like(mask.addr), Signal.like(mask.addr)

@@ -233,7 +233,9 @@ class Lane(wiring.Component):
     def _accumulate(self, m: Module) -> tuple[Signal, memory.WritePort]:
         """Stages 2 to 4: the potential (or current) plus the weights of an operation."""
         ctl, config = self.control, self.config
-        m.submodules.potentials = mem = memory.Memory(shape=ACC, depth=config.state_rows, init=[])
+        m.submodules.potentials = mem = memory.Memory(
+            shape=ACC, depth=config.state_rows, init=[]
+        )
         read = mem.read_port(domain="sync")
         acc, older = Signal(ACC, reset_less=True), Signal(ACC, reset_less=True)
         total = Signal(signed(16), reset_less=True)
@@ -332,6 +334,7 @@ class Lane(wiring.Component):
             self._rest_of_h4.eq(read.data + gated),
             self._rest_of_over4.eq(read.data + gated - self._threshold),
         ]
+    
 
     def _divide(self, m: Module, h5: Signal, may_fire5: Value) -> tuple[Signal, Signal]:
         """Return H less the threshold times the number of spikes, and that there is a spike.

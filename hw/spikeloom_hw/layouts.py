@@ -105,7 +105,9 @@ def mask_layout(config: BuildConfig) -> data.StructLayout:
     Each of them counts 2^``digit`` times in builds for multi-spike neurons.
     """
     digit = {"digit": unsigned(3)} if config.multi_spike else {}
-    return data.StructLayout({"index": row_bits(config), **digit, "spikes": unsigned(config.lanes)})
+    return data.StructLayout(
+        {"index": row_bits(config), **digit, "spikes": unsigned(config.lanes)}
+    )
 
 
 def table_row(table: Table) -> data.FlexibleLayout:

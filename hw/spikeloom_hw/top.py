@@ -34,7 +34,7 @@ def port_members(config: BuildConfig) -> dict[str, wiring.Member]:
 
 
 class Accelerator(wiring.Component):
-    """A core, or a cluster of cores, with its AXI4-Lite registers, memory window and AXI4-Stream ports.
+    """A core or a cluster with its AXI4-Lite registers, memory window and AXI4-Stream ports.
 
     Members
     -------

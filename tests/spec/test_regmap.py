@@ -3,7 +3,11 @@ from __future__ import annotations
 import pytest
 
 from spikeloom.spec import regmap
-from spikeloom.spec.regmap import COUNTERS, REGISTERS, Access
+from spikeloom.spec.config import PRESETS, BuildConfig
+from spikeloom.spec.regmap import CLUSTER_REGISTERS, COUNTERS, Access, registers_of
+from spikeloom.spec.regmap import REGISTERS as CORE_REGISTERS
+
+REGISTERS = (*CORE_REGISTERS, *CLUSTER_REGISTERS)
 
 
 def test_offsets_are_unique_aligned_and_below_the_memory_window():
@@ -14,7 +18,16 @@ def test_offsets_are_unique_aligned_and_below_the_memory_window():
 
 
 def test_names_are_unique():
-    assert len(regmap.BY_NAME) == len(REGISTERS)
+    assert len(regmap.BY_NAME | regmap.CLUSTER_BY_NAME) == len(REGISTERS)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 4])
+def test_a_build_has_the_registers_of_its_cores(cores):
+    found = [r.name for r in registers_of(BuildConfig("few", 4, 4, 16, cores=cores))]
+    networks = [regmap.network_register(core) for core in range(cores)]
+    assert [name for name in found if name.startswith("NETWORK")] == networks
+    assert ("CLUSTER" in found) == (cores > 1)
+    assert registers_of(PRESETS["tiny"]) == CORE_REGISTERS
 
 
 @pytest.mark.parametrize("register", REGISTERS, ids=lambda r: r.name)

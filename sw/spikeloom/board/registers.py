@@ -8,7 +8,6 @@ from typing import Protocol
 from ..spec import regmap
 from ..spec.errors import DeviceTimeout
 
-
 _BY_NAME = {**regmap.BY_NAME, **regmap.CLUSTER_BY_NAME}
 
 

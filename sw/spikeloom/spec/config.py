@@ -8,7 +8,6 @@ from typing import Any
 from .checks import check_identifier
 from .errors import NetworkError, UsageError
 
-
 CORES_MAX = 4
 """Cores of the largest cluster."""
 
