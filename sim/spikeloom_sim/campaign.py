@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,9 @@ CONTRACT_BUILDS = (
 """Builds of the whole contract, with room for what :mod:`.random_contract` draws."""
 
 CLUSTER_BUILDS = (
-    BuildConfig(
-        "cluster-4",
-        **{"lanes": 4, "state_rows": 64, "parameter_rows": 64, **_WHOLE},
+    replace(
+        CONTRACT_BUILDS[0],
+        **{"name": "cluster-4", "state_rows": 64, "parameter_rows": 64},
         **{"cores": 4, "link_beats": 4096},
     ),
 )
@@ -125,7 +125,7 @@ def draw(seed: int, number: int, contract: bool = False, cluster: bool = False) 
     of four times as a chain.
     """
     rng = np.random.default_rng([seed, number])
-    builds = CONTRACT_BUILDS if contract else BUILDS
+    builds: tuple[BuildConfig, ...] = CONTRACT_BUILDS if contract else BUILDS
     how: dict[str, Any] = {}
     if cluster:
         builds = CLUSTER_BUILDS

@@ -54,14 +54,15 @@ def joined_table(parts: Sequence[Images], build: BuildFacts) -> Words:
 
 def joined_images(parts: Sequence[Images], build: BuildFacts, probes: Probes) -> dict[str, Words]:
     """Return the images to write, by the names in the memory window, patched for ``probes``."""
-    out = {}
+    out: dict[str, Words] = {}
     for core, part in enumerate(parts):
-        part = _patched(part, build, probes, core)
-        out |= {core_name(name, core): words for name, words in part.items()}
+        patched = _patched(part, build, probes, core)
+        out |= {core_name(name, core): words for name, words in patched.items()}
     return out
 
 
 def _patched(part: Images, build: BuildFacts, probes: Probes, core: int) -> dict[str, Words]:
+    """Return the images of one core with the flags of ``probes``."""
     if not build.is_chain:
         return {**part, "populations": patch_rows(part["populations"], probes)}
     own = {index: row for row, index in enumerate(build.on_core(core), 1)}

@@ -213,7 +213,8 @@ def _link_images(cut: Cut, core: int, part: Part) -> dict[str, Words]:
         facts = {"population": index[p.name], "host": host, "cores": readers.get(p.name, 0)}
         routes.append(pack_row(ROUTES, facts))
     keeps = _keeps(cut, part)
-    feeds, targets = [], []
+    feeds: list[Words] = []
+    targets: list[Words] = []
     for (source, delay), ranges in _feeds(cut, part).items():
         facts = {"source": source, "delay": delay, "keep": keeps[source]}
         feeds.append(pack_row(FEEDS, {"valid": 1, **facts, "first_target": len(targets)}))
