@@ -48,7 +48,9 @@ def below(m: Module, value: Value, width: int, name: str) -> Signal:
     for level in range(levels):
         digit = value[level]
         wider = Signal(2 << level, name=f"{name}{level}")
-        m.d.comb += wider.eq(Cat(bits | digit.replicate(len(bits)), bits & digit.replicate(len(bits))))
+        m.d.comb += wider.eq(
+            Cat(bits | digit.replicate(len(bits)), bits & digit.replicate(len(bits)))
+        )
         bits = wider
     out = Signal(width, name=name)
     m.d.comb += out.eq(bits | value[levels].replicate(width))

@@ -148,9 +148,7 @@ class Cluster(wiring.Component):
                 found.append(table.host_value)
             self._tables.append(tables)
             values.append(Array(found)[self.host_memory])
-        value = Signal(32, reset_less=True)  # the host reads while the cluster is held in reset
-        m.d.sync += value.eq(Array(values)[self.host_core])
-        m.d.comb += self.host_value.eq(value)
+        m.d.comb += self.host_value.eq(Array(values)[self.host_core])
 
     def _host(self, m: Module) -> list[fifo.FIFOInterface]:
         """Deal the host's words to the cores."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -9,10 +11,11 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import memory_map
-from spikeloom.spec.tables import GROUPS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS
+from spikeloom.spec.tables import GROUPS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
 
 from .activity import ActivityMap
 from .decode import Decoder
+from .divider import Divider
 from .encoder import SpikeEncoder
 from .fork import SpikeFork
 from .history import History
@@ -20,6 +23,7 @@ from .issue import Issue
 from .lane import Lane
 from .layouts import Beat, Item, Token
 from .readout import Readout
+from .replayer import Replayer
 from .sequencer import Sequencer
 from .table import TableMemory
 from .walker import Walker
@@ -70,7 +74,7 @@ class Core(wiring.Component):
         0 for parameters, which can only be written.
     """
 
-    HOST_READ_CYCLES = 4
+    HOST_READ_CYCLES = 5
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
@@ -111,6 +115,10 @@ class Core(wiring.Component):
             "fork": SpikeFork(config.multi_spike),
             "readout": Readout(config),
         }
+        if config.multi_spike:
+            parts["divider"] = Divider()
+        if config.history_rows:
+            parts["replayer"], parts["history"] = Replayer(), History(config)
         for name, part in parts.items():
             m.submodules[name] = part
         items_idle = self._input(m)
@@ -179,15 +187,12 @@ class Core(wiring.Component):
         walkers = [self._parts["input_walker"], self._parts["spike_walker"]]
         sequencer = self._parts["sequencer"]
         self._host_words: dict[str, Value] = {}
-        projections = [("table_index", None, "table_row", walker) for walker in walkers]
-        groups = [("group_index", "group_read", "group_row", w) for w in walkers]
-        runs = [("run_index", "run_read", "run_row", w) for w in walkers]
-        readers = {
+        readers: dict[Table, list[tuple[str, str | None, str, Any]]] = {
             POPULATIONS: [("table_index", None, "table_row", sequencer)],
-            PROJECTIONS: projections,
-            GROUPS: groups,
-            RUNS: runs,
-            REPLAYS: [("replay_index", None, "replay_row", sequencer)],
+            PROJECTIONS: [("table_index", None, "table_row", walker) for walker in walkers],
+            GROUPS: [("group_index", "group_read", "group_row", walker) for walker in walkers],
+            RUNS: [("run_index", "run_read", "run_row", walker) for walker in walkers],
+            REPLAYS: [("index", None, "row", self._parts.get("replayer"))],
         }
         for spec, ports in readers.items():
             if spec.name not in self.memories:
@@ -216,13 +221,21 @@ class Core(wiring.Component):
         wiring.connect(m, sequencer.o, issue.sweep)
         wiring.connect(m, self._parts["input_walker"].o, issue.inputs)
         wiring.connect(m, self._parts["spike_walker"].o, issue.spikes)
-        facts = ("parameter_base", "parameter_mask", "divide_load", "divide_step")
+        facts = ("parameter_base", "parameter_mask")
         for name in ("input_open", "hold", "biased", "ending", *facts):
             m.d.comb += getattr(issue, name).eq(getattr(sequencer, name))
         for name, walker in (("input", "input_walker"), ("spikes", "spike_walker")):
             m.d.comb += self._parts[walker].restart.eq(getattr(sequencer, f"restart_{name}"))
             for fact in ("first_projection", "n_projections"):
                 m.d.comb += getattr(self._parts[walker], fact).eq(getattr(sequencer, fact))
+        if self.config.history_rows:
+            replayer, spike_walker = self._parts["replayer"], self._parts["spike_walker"]
+            with m.If(replayer.busy):
+                m.d.comb += [
+                    spike_walker.restart.eq(replayer.restart),
+                    spike_walker.first_projection.eq(replayer.first_projection),
+                    spike_walker.n_projections.eq(replayer.n_projections),
+                ]
         m.d.comb += [
             issue.host_read.eq(~self.run),
             issue.host_row.eq(self.host_row),
@@ -246,15 +259,14 @@ class Core(wiring.Component):
             m.submodules[f"weights_{name}"] = bank = WeightBank(config)
             m.d.comb += [
                 bank.address.eq(getattr(issue, f"{name}_address")),
-                bank.valid.eq(getattr(issue, f"{name}_valid")),
+                bank.valid.eq(getattr(issue, f"{name}_valid") | ~self.run),
+                bank.word.eq(self.host_word),
                 bank.write_row.eq(self.host_row),
                 bank.write_word.eq(self.host_word),
                 bank.write_data.eq(self.host_data),
                 bank.write.eq(self._host_writes(f"weights_{name}")),
             ]
-            self._host_words[f"weights_{name}"] = bank.raw.word_select(
-                self.host_word[: (bank.words - 1).bit_length()], 32
-            )
+            self._host_words[f"weights_{name}"] = bank.value
             banks.append(bank)
         spikes, nonzero, overflow, digits = [], [], [], []
         for index in range(config.lanes):
@@ -305,13 +317,17 @@ class Core(wiring.Component):
     def _digits(self, m: Module, digits: Value) -> None:
         """Hand the digits of the numbers of spikes to the encoder, each as a mask."""
         encoder, sequencer = self._parts["encoder"], self._parts["sequencer"]
+        divider, issue = self._parts["divider"], self._parts["issue"]
         formed = Signal()
-        digit, spikes = Signal.like(sequencer.digit), Signal(self.config.lanes)
-        m.d.sync += [
-            formed.eq(sequencer.divide_step),
-            digit.eq(sequencer.digit),
-            spikes.eq(digits),
+        digit, spikes = Signal.like(divider.digit), Signal(self.config.lanes)
+        m.d.comb += [
+            divider.start.eq(sequencer.divide),
+            sequencer.dividing.eq(divider.busy),
+            sequencer.digit_formed.eq(divider.step),
+            issue.divide_load.eq(divider.load),
+            issue.divide_step.eq(divider.step),
         ]
+        m.d.sync += [formed.eq(divider.step), digit.eq(divider.digit), spikes.eq(digits)]
         with m.If(formed):
             m.d.comb += [
                 encoder.write.eq(1),
@@ -322,20 +338,24 @@ class Core(wiring.Component):
     def _history(self, m: Module) -> None:
         """Keep the masks that go to the encoder; replay them through it."""
         encoder, sequencer = self._parts["encoder"], self._parts["sequencer"]
-        m.submodules.history = history = History(self.config)
+        history, replayer = self._parts["history"], self._parts["replayer"]
         m.d.comb += [
-            history.write.eq(encoder.write & sequencer.records),
+            history.write.eq(encoder.write & sequencer.records & ~replayer.busy),
             history.mask.eq(encoder.mask),
             history.population.eq(sequencer.population),
-            history.tick.eq(sequencer.history_tick),
-            history.clear.eq(sequencer.history_clear),
-            history.replay.eq(sequencer.history_replay),
-            history.delay.eq(sequencer.delay),
-            history.replayed.eq(sequencer.replayed),
+            history.tick.eq(sequencer.begins),
+            history.clear.eq(sequencer.ends),
+            history.replay.eq(replayer.replay),
+            history.delay.eq(replayer.delay),
+            history.replayed.eq(replayer.population),
             history.room.eq(sequencer.room),
-            sequencer.history_busy.eq(history.busy),
             sequencer.history_quiet.eq(history.quiet),
             sequencer.history_valid.eq(history.valid),
+            sequencer.replaying.eq(replayer.busy),
+            replayer.start.eq(sequencer.replay),
+            replayer.n_replays.eq(self.n_replays),
+            replayer.history_busy.eq(history.busy),
+            replayer.spikes_idle.eq(sequencer.spikes_idle),
         ]
         with m.If(history.valid):
             m.d.comb += [encoder.write.eq(1), encoder.mask.eq(history.o)]
@@ -348,8 +368,8 @@ class Core(wiring.Component):
         wiring.connect(m, fork.walk, walker.i)
         idle = Signal()
         m.d.comb += [
-            fork.walks.eq(sequencer.n_projections != 0),
-            fork.sends.eq(sequencer.emit_spikes),
+            fork.walks.eq(walker.n_projections != 0),
+            fork.sends.eq(sequencer.emit_spikes & ~sequencer.replaying),
             fork.population.eq(sequencer.population),
             sequencer.masks_taken.eq(encoder.taken),
             self.events.spikes_out.eq(fork.sent),

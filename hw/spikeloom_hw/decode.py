@@ -28,10 +28,11 @@ class Decoder(wiring.Component):
 
     Two spikes of one beat leave as one item if one neuron is even and the other odd and their
     magnitudes are equal, else one after the other.  With ``graded``, GRADED words set the
-    magnitude of the next spike of the tick; without, they are of unknown kind.  Words of unknown kind, and spikes whose population is not
-    0 or whose neuron is not below ``n_neurons``, are dropped: NULL words silently, the
-    others with a pulse on ``bad_kind`` or ``bad_address`` per word.  TLAST belongs to the last END
-    of its beat.
+    magnitude of the next spike of the tick; without, they are of unknown kind.
+
+    Words of unknown kind, and spikes whose population is not 0 or whose neuron is not below
+    ``n_neurons``, are dropped: NULL words silently, the others with a pulse on ``bad_kind`` or
+    ``bad_address`` per word.  TLAST belongs to the last END of its beat.
 
     Members
     -------

@@ -104,8 +104,6 @@ class SpikeEncoder(wiring.Component):
                 self.o.payload.odd_valid.eq(any_odd),
                 self.o.payload.even.eq(Cat(even, current.index)),
                 self.o.payload.odd.eq(Cat(odd, current.index)),
-                self.o.payload.magnitude.eq(
-                    1 << current.digit if self.config.multi_spike else 1
-                ),
+                self.o.payload.magnitude.eq(1 << current.digit if self.config.multi_spike else 1),
             ]
         return m

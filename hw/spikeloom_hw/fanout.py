@@ -65,11 +65,11 @@ class FanOut(wiring.Component):
         Read access to the two memories, one cycle; ``group_read`` and ``run_read`` enable it.
     idle : Out(1)
 
-    Timing: three cycles from a request to its first run, one run per cycle, and no gap between
+    Timing: five cycles from a request to its first run, one run per cycle, and no gap between
     one request and the next, unless a group has no runs: that one takes one cycle.
     """
 
-    LATENCY_CYCLES = 3
+    LATENCY_CYCLES = 5
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
@@ -89,8 +89,10 @@ class FanOut(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        request = self.i.payload
-        # stage 1: the group's row is being read; stage 2: its runs are; stage 3: the run is here
+        # stage 0: a request, whose group took a while to work out; stage 1: the group's row is
+        # being read; stage 2: its runs are; stage 3: the run is here; stage 4: it is in a
+        # register, for the memory's own delay is long
+        request, asks = Signal(self.i.payload.shape(), reset_less=True), Signal()
         waiting = Signal(request.shape(), reset_less=True)
         walking = Signal(request.shape(), reset_less=True)
         shown = Signal(request.shape(), reset_less=True)
@@ -99,20 +101,24 @@ class FanOut(wiring.Component):
         take, begin, step = Signal(), Signal(), Signal()
         last = Signal()
         free = Signal()  # stage 3 takes another run
+        held, holds = Signal(request.shape(), reset_less=True), Signal()
+        found = Signal(table_row(RUNS), reset_less=True)
         m.d.comb += [
-            free.eq(~shows | self.o.ready),
-            last.eq(left == 0),
+            free.eq(~shows | ~holds | self.o.ready),
+            last.eq(left == 1),
             step.eq(walks & free),
             begin.eq(waits & (~walks | (step & last))),
-            take.eq(self.i.valid & self.i.ready),
-            self.i.ready.eq(~waits | begin),
+            take.eq(asks & (~waits | begin)),
+            self.i.ready.eq(~asks | take),
             self.group_index.eq(request.group),
             self.group_read.eq(take),
             self.run_index.eq(run),
             self.run_read.eq(step),
-            self.idle.eq(~waits & ~walks & ~shows),
+            self.idle.eq(~asks & ~waits & ~walks & ~shows & ~holds),
         ]
         some = self.group_row.n_runs != 0
+        with m.If(~holds | self.o.ready):
+            m.d.sync += [holds.eq(shows), held.eq(shown), found.eq(self.run_row)]
         with m.If(free):
             m.d.sync += [shows.eq(walks), shown.eq(walking)]
         with m.If(step):
@@ -122,24 +128,26 @@ class FanOut(wiring.Component):
                 walks.eq(some),
                 walking.eq(waiting),
                 run.eq(self.group_row.first_run),
-                left.eq(self.group_row.n_runs - 1),
+                left.eq(self.group_row.n_runs),
                 waits.eq(0),
             ]
         with m.If(take):
             m.d.sync += [waits.eq(1), waiting.eq(request)]
-        found, out = self.run_row, self.o.payload
+        with m.If(self.i.ready):
+            m.d.sync += [asks.eq(self.i.valid), request.eq(self.i.payload)]
+        out = self.o.payload
         m.d.comb += [
-            self.o.valid.eq(shows),
+            self.o.valid.eq(holds),
             out.row.eq(found.row_base),
             out.left.eq(found.n_rows - 1),
             out.lanes.eq(found.lanes),
             out.lanes_last.eq(found.lanes_last),
-            out.even_valid.eq(shown.even_valid),
-            out.odd_valid.eq(shown.odd_valid),
-            out.even.eq(found.weight_base + shown.even),
-            out.odd.eq(found.weight_base + shown.odd),
-            out.stride.eq(shown.stride),
-            out.shift.eq(shown.shift),
-            out.magnitude.eq(shown.magnitude),
+            out.even_valid.eq(held.even_valid),
+            out.odd_valid.eq(held.odd_valid),
+            out.even.eq(found.weight_base + held.even),
+            out.odd.eq(found.weight_base + held.odd),
+            out.stride.eq(held.stride),
+            out.shift.eq(held.shift),
+            out.magnitude.eq(held.magnitude),
         ]
         return m

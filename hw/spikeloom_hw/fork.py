@@ -67,7 +67,9 @@ class SpikeFork(wiring.Component):
                 Cat(*(Mux(valid, word, 0) for valid, word in zip(valids, words, strict=True)))
             ),
             sends_all.eq(1),
-            done.eq((~wants_walk | self.walk.ready) & (~wants_send | (self.beats.ready & sends_all))),
+            done.eq(
+                (~wants_walk | self.walk.ready) & (~wants_send | (self.beats.ready & sends_all))
+            ),
             self.i.ready.eq(done),
         ]
         leaves = Mux(self.beats.valid & self.beats.ready, 1, 0)

@@ -39,7 +39,7 @@ class History(wiring.Component):
     quiet : Out(1)
         No mask is kept that a delay could ask for.
 
-    Timing: three cycles from ``replay`` to the first look, two cycles for each mask of the tick.
+    Timing: three cycles from ``replay`` to the first look, three cycles for each mask of the tick.
     """
 
     def __init__(self, config: BuildConfig) -> None:
@@ -109,15 +109,15 @@ class History(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [began.eq(0), age.eq(0)]
 
-    def _replay(
-        self, m: Module, masks: memory.Memory, starts: memory.Memory, slot: Signal
-    ) -> None:
+    def _replay(self, m: Module, masks: memory.Memory, starts: memory.Memory, slot: Signal) -> None:
         """Look through the masks of one tick and give out those of one population."""
         mask, start = masks.read_port(domain="sync"), starts.read_port(domain="sync")
         at, end = Signal.like(mask.addr), Signal.like(mask.addr)
         wanted = Signal.like(self.replayed)
         behind = Signal(DELAY_BITS)
-        m.d.comb += [start.addr.eq(behind), mask.addr.eq(at), self.o.eq(mask.data.mask)]
+        found = Signal.like(mask.data, reset_less=True)
+        m.d.comb += [start.addr.eq(behind), mask.addr.eq(at), self.o.eq(found.mask)]
+        m.d.sync += found.eq(mask.data)
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"):
@@ -135,11 +135,13 @@ class History(wiring.Component):
                 m.d.sync += end.eq(start.data)
                 m.next = "READ"
             with m.State("READ"):
-                m.next = "LOOK"
+                m.next = "FETCH"
                 with m.If(at == end):
                     m.next = "IDLE"
+            with m.State("FETCH"):
+                m.next = "LOOK"
             with m.State("LOOK"):
-                mine = mask.data.population == wanted
+                mine = found.population == wanted
                 m.d.comb += self.valid.eq(mine & self.room)
                 with m.If(~mine | self.room):
                     m.d.sync += at.eq(at + 1)

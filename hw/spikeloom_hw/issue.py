@@ -200,10 +200,7 @@ class Issue(wiring.Component):
             control.row2.eq(rows[2 + late]),
             control.row3.eq(rows[3 + late]),
             control.parameters1.eq(parameters[1]),
-            *(
-                control[f"parameters{stage}"].eq(parameters[stage + late])
-                for stage in (2, 3, 5, 6)
-            ),
+            *(control[f"parameters{stage}"].eq(parameters[stage + late]) for stage in (2, 3, 5, 6)),
             control.bias2.eq(bias),
             control.write4.eq(adds[4 + late]),
             control.row4.eq(rows[4 + late]),

@@ -233,9 +233,7 @@ class Lane(wiring.Component):
     def _accumulate(self, m: Module) -> tuple[Signal, memory.WritePort]:
         """Stages 2 to 4: the potential (or current) plus the weights of an operation."""
         ctl, config = self.control, self.config
-        m.submodules.potentials = mem = memory.Memory(
-            shape=ACC, depth=config.state_rows, init=[]
-        )
+        m.submodules.potentials = mem = memory.Memory(shape=ACC, depth=config.state_rows, init=[])
         read = mem.read_port(domain="sync")
         acc, older = Signal(ACC, reset_less=True), Signal(ACC, reset_less=True)
         total = Signal(signed(16), reset_less=True)
@@ -302,14 +300,14 @@ class Lane(wiring.Component):
         h5 = Signal(ACC, reset_less=True)
         over5 = Signal(signed(numfmt.ACCUMULATOR_BITS + 1), reset_less=True)
         if config.current:
-            self._potentials(m)
+            rest_of_h4, rest_of_over4 = self._potentials(m)
             mine = Mux(ctl.ending, 0, acc)
             full5 = Signal(signed(numfmt.ACCUMULATOR_BITS + 1), reset_less=True)
-            m.d.sync += [full5.eq(mine + self._rest_of_h4)]
-            m.d.sync += [over5.eq(mine + self._rest_of_over4)]
+            m.d.sync += [full5.eq(mine + rest_of_h4)]
+            m.d.sync += [over5.eq(mine + rest_of_over4)]
             beyond = ctl.sweep5 & (full5[-1] != full5[-2])
             m.d.comb += self.overflow5.eq(self._overflow | beyond)
-            h4 = mine + self._rest_of_h4
+            h4 = mine + rest_of_h4
         else:
             self._threshold = self._parameter(m, "threshold", "parameters3")
             m.d.sync += over5.eq(acc - self._threshold)
@@ -317,8 +315,8 @@ class Lane(wiring.Component):
         m.d.sync += h5.eq(Mux(resting4, par.held, h4) if config.refractory else h4)
         return h5, over5
 
-    def _potentials(self, m: Module) -> None:
-        """Stage 4: V + bias and V + bias - threshold, from a memory of their own."""
+    def _potentials(self, m: Module) -> tuple[Signal, Signal]:
+        """Return (stage 4) V + bias and V + bias - threshold, from a memory of their own."""
         ctl = self.control
         m.submodules.own_potentials = mem = memory.Memory(
             shape=POTENTIAL, depth=self.config.state_rows, init=[]
@@ -327,14 +325,14 @@ class Lane(wiring.Component):
         self._threshold = self._parameter(m, "threshold", "parameters2")
         bias = self._parameter(m, "bias", "parameters2")
         gated = Mux(ctl.ending, 0, bias)
-        self._rest_of_h4 = Signal(signed(17), reset_less=True)
-        self._rest_of_over4 = Signal(signed(18), reset_less=True)
+        h4 = Signal(signed(17), reset_less=True)
+        over4 = Signal(signed(18), reset_less=True)
         m.d.comb += read.addr.eq(ctl.row2)
         m.d.sync += [
-            self._rest_of_h4.eq(read.data + gated),
-            self._rest_of_over4.eq(read.data + gated - self._threshold),
+            h4.eq(read.data + gated),
+            over4.eq(read.data + gated - self._threshold),
         ]
-    
+        return h4, over4
 
     def _divide(self, m: Module, h5: Signal, may_fire5: Value) -> tuple[Signal, Signal]:
         """Return H less the threshold times the number of spikes, and that there is a spike.

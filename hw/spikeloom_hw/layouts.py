@@ -105,9 +105,7 @@ def mask_layout(config: BuildConfig) -> data.StructLayout:
     Each of them counts 2^``digit`` times in builds for multi-spike neurons.
     """
     digit = {"digit": unsigned(3)} if config.multi_spike else {}
-    return data.StructLayout(
-        {"index": row_bits(config), **digit, "spikes": unsigned(config.lanes)}
-    )
+    return data.StructLayout({"index": row_bits(config), **digit, "spikes": unsigned(config.lanes)})
 
 
 def table_row(table: Table) -> data.FlexibleLayout:
@@ -120,14 +118,14 @@ def table_row(table: Table) -> data.FlexibleLayout:
 
 __all__ = [
     "HALF_INDEX_BITS",
+    "SHIFT_BITS",
+    "TABLE_BITS",
+    "WEIGHT_BITS",
     "Beat",
     "Item",
     "OpKind",
     "Pair",
     "Token",
-    "SHIFT_BITS",
-    "TABLE_BITS",
-    "WEIGHT_BITS",
     "lane_count_bits",
     "mask_layout",
     "op_layout",

@@ -88,7 +88,7 @@ class Registers(wiring.Component):
         hit = Signal()
         m.d.comb += [self.read_error.eq(1), self.write_error.eq(1)]
         with m.Switch(self.offset[2:]):
-            for register in regmap.registers_of(self.config):
+            for register in regmap.core_registers(self.config):
                 with m.Case(register.offset >> 2):
                     m.d.comb += [self.read_data.eq(values[register.name]), self.read_error.eq(0)]
                     if any(f.access is not Access.READ for f in register.fields):
@@ -146,7 +146,7 @@ class Registers(wiring.Component):
         data = self.write_data
         at = {
             r.name: hit & (self.offset[2:] == r.offset >> 2)
-            for r in regmap.registers_of(self.config)
+            for r in regmap.core_registers(self.config)
         }
         control = regmap.BY_NAME["CONTROL"]
         reset = at["CONTROL"] & data[control.field("RESET").lsb]

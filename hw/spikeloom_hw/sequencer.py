@@ -9,12 +9,11 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.tables import POPULATIONS, REPLAYS, FireSelect
+from spikeloom.spec.tables import POPULATIONS, FireSelect
 
 from .activity import below, first_set
 from .encoder import SpikeEncoder
-from .history import DELAY_BITS
-from .lane import DIGITS, Parameters
+from .lane import Parameters
 from .layouts import (
     TABLE_BITS,
     Beat,
@@ -36,10 +35,6 @@ ReadoutRequest = data.StructLayout(
     }
 )
 """A row whose values are to be sent: the first ``lanes`` lanes of it."""
-
-
-SETTLE_CYCLES = 9
-"""Cycles from a PEEK until H stands still in the lanes."""
 
 
 class Sequencer(wiring.Component):
@@ -67,8 +62,8 @@ class Sequencer(wiring.Component):
         TICK and END items; offered only when all pairs before it have been issued.
     table_index, table_row
         Read access to the population table, one cycle.
-    n_replays, replay_index, replay_row
-        Read access to the replay table, one cycle.
+    n_replays : In(9)
+        Rows of the replay table in use.
     n_inputs, restart_input, restart_spikes, first_projection, n_projections : Out
         Facts of the input population; commands to the two walkers.
     population, emit_spikes, row_base, tail, parameters : Out
@@ -93,12 +88,14 @@ class Sequencer(wiring.Component):
         No spike mask, pair or operation of the population in work is left.
     masks_taken : In(2)
         Places given back by the spike encoder.
-    divide_load, divide_step : Out(1), digit : Out(3)
-        The lanes begin to divide; they form the digit.
-    history_tick, history_clear, history_replay : Out(1), delay, replayed : Out
-        To the history.
-    history_busy, history_quiet, history_valid : In(1), room : Out(1)
-        From and to the history.
+    divide : Out(1), dividing, digit_formed : In(1)
+        A row that is divided is peeked at; its division goes on; a mask of digits comes of it.
+    begins, ends : Out(1)
+        A TICK is taken; an END is.
+    replay : Out(1), replaying : In(1), history_quiet : In(1)
+        The replays of a tick begin; they go on; there are none.
+    room : Out(1), history_valid : In(1)
+        The history may give out a mask; it does.
     readout : stream of ReadoutRequest, out
     beats : stream of Beat, out
         TICK, CYCLES with SOPS, and END.
@@ -121,24 +118,20 @@ class Sequencer(wiring.Component):
                 "table_index": Out(8),
                 "table_row": In(table_row(POPULATIONS)),
                 "n_replays": In(TABLE_BITS + 1),
-                "replay_index": Out(TABLE_BITS),
-                "replay_row": In(table_row(REPLAYS)),
                 "parameter_base": Out(parameter_row_bits(config)),
                 "parameter_mask": Out(parameter_row_bits(config)),
                 "records": Out(1),
                 "divides": Out(1),
-                "divide_load": Out(1),
-                "divide_step": Out(1),
-                "digit": Out(3),
-                "history_tick": Out(1),
-                "history_clear": Out(1),
-                "history_replay": Out(1),
-                "delay": Out(DELAY_BITS),
-                "replayed": Out(TABLE_BITS),
-                "history_busy": In(1),
+                "divide": Out(1),
+                "dividing": In(1),
+                "digit_formed": In(1),
+                "begins": Out(1),
+                "ends": Out(1),
+                "replay": Out(1),
+                "replaying": In(1),
                 "history_quiet": In(1, init=1),
-                "history_valid": In(1),
                 "room": Out(1),
+                "history_valid": In(1),
                 "n_inputs": Out(aer.NEURON_BITS),
                 "restart_input": Out(1),
                 "restart_spikes": Out(1),
@@ -179,10 +172,9 @@ class Sequencer(wiring.Component):
         self._last = Signal()
         self._payload = Signal(aer.PAYLOAD_BITS)
         self._todo = Signal(self.config.state_rows)
-        self._probes = Signal(self.config.state_rows)
+        self._rows_left = Signal(self.config.state_rows)
         self._entry = Signal(table_row(POPULATIONS), reset_less=True)
-        _, self._todo_row = first_set(m, self._todo, "todo")
-        _, self._probe_row = first_set(m, self._probes, "probe")
+        self._some_left, self._next_row = first_set(m, self._rows_left, "left")
         self._last_row = Signal(row_bits(self.config), reset_less=True)
         self._inside = Signal(self.config.state_rows, reset_less=True)
         self._any_visit = Signal()
@@ -194,8 +186,6 @@ class Sequencer(wiring.Component):
             self.biased.eq(~self.ending),
             self.room.eq(self._credits != 0),
         ]
-        self._replay_row = Signal(table_row(REPLAYS), reset_less=True)
-        self._replaying = Signal()
         self._publish(m)
         with m.FSM():
             self._load_states(m)
@@ -203,13 +193,13 @@ class Sequencer(wiring.Component):
             self._sweep_states(m)
             self._token_states(m)
             if self.config.history_rows:
-                self._replay_states(m)
+                self._replay_state(m)
             if self.config.multi_spike:
                 self._multi_spike_states(m)
         sweeps = self.o.valid & self.o.ready & (self.o.payload.kind == OpKind.SWEEP)
         m.d.sync += self._credits.eq(
             self._credits
-            - ((sweeps & ~self.divides) | self.divide_step | self.history_valid)
+            - ((sweeps & ~self.divides) | self.digit_formed | self.history_valid)
             + self.masks_taken
         )
         return m
@@ -237,16 +227,6 @@ class Sequencer(wiring.Component):
         ]
         if self.config.multi_spike:
             m.d.comb += self.divides.eq(entry.multi_spike & ~self.ending)
-        if self.config.history_rows:
-            replay = self._replay_row
-            m.d.comb += [self.delay.eq(replay.delay), self.replayed.eq(replay.population)]
-            with m.If(self._replaying):
-                m.d.comb += [
-                    self.emit_spikes.eq(0),
-                    self.records.eq(0),
-                    self.first_projection.eq(replay.first_projection),
-                    self.n_projections.eq(replay.n_projections),
-                ]
 
     def _latch(self, m: Module) -> None:
         """Make the fetched row the population in work and fetch the next one.
@@ -280,7 +260,7 @@ class Sequencer(wiring.Component):
             todo.eq(self._inside & (self.active | everything.replicate(rows))),
             self.restart_spikes.eq(1),
         ]
-        m.d.sync += [self._todo.eq(todo), self._probes.eq(todo & probe.replicate(rows))]
+        m.d.sync += [self._todo.eq(todo), self._rows_left.eq(todo)]
         self._sweep_next(m, Mux(end, 0, entry.multi_spike))
         with m.If(probe):
             m.next = "PROBE"
@@ -312,16 +292,16 @@ class Sequencer(wiring.Component):
                     self._any_clear.eq(self._any_clear | entry.always_clear),
                 ]
 
-    def _row(self, m: Module, rows: Signal, row: Signal, kind: OpKind) -> None:
-        """Offer an operation on ``row``, the lowest of ``rows``; drop it when it is taken."""
-        self._facts(m, row, kind)
+    def _row(self, m: Module, kind: OpKind) -> None:
+        """Offer an operation on the lowest row that is left; drop the row when it is taken."""
+        self._facts(m, kind)
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += rows.eq(rows & ~(1 << row))
+            m.d.sync += self._rows_left.eq(self._rows_left & ~(1 << self._next_row))
 
-    def _facts(self, m: Module, row: Signal, kind: OpKind) -> None:
-        """Fill in the operation of kind ``kind`` on ``row``."""
+    def _facts(self, m: Module, kind: OpKind) -> None:
+        """Fill in the operation of kind ``kind`` on the lowest row that is left."""
+        op, row = self.o.payload, self._next_row
         last_row = row == self._last_row
-        op = self.o.payload
         m.d.comb += [
             op.kind.eq(kind),
             op.row.eq(row),
@@ -339,23 +319,24 @@ class Sequencer(wiring.Component):
         lane_bits = (self.config.lanes - 1).bit_length()
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
-            self._row(m, self._probes, self._probe_row, OpKind.PEEK)
+            self._row(m, OpKind.PEEK)
             m.d.comb += [
-                self.o.valid.eq(self.readout.ready & self._probes.any()),
+                self.o.valid.eq(self.readout.ready & self._some_left),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
                 request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
                 request.lanes.eq(op.lanes),
             ]
-            with m.If(~self._probes.any() & self.readout.ready):
+            with m.If(~self._some_left & self.readout.ready):
+                m.d.sync += self._rows_left.eq(self._todo)
                 self._sweep_next(m, self.divides)
 
     def _sweep_states(self, m: Module) -> None:
         """Sweep the rows of a population and wait until its spikes are issued."""
         with m.State("SWEEP"):
-            self._row(m, self._todo, self._todo_row, OpKind.SWEEP)
-            m.d.comb += self.o.valid.eq(self._todo.any() & (self._credits != 0))
-            with m.If(~self._todo.any()):
+            self._row(m, OpKind.SWEEP)
+            m.d.comb += self.o.valid.eq(self._some_left & (self._credits != 0))
+            with m.If(~self._some_left):
                 m.next = "DRAIN"
         with m.State("DRAIN"):
             with m.If(~self.unwritten & self._entry.opens_input & ~self._clearing):
@@ -373,26 +354,11 @@ class Sequencer(wiring.Component):
                         ]
                         m.next = "IDLE"
 
-    def _replay_states(self, m: Module) -> None:
-        """Give the spikes of earlier ticks to the delayed projections, row by row."""
-        index = Signal(TABLE_BITS)
-        m.d.comb += self.replay_index.eq(index)
-        with m.State("REPLAY"):
-            m.next = "REPLAY_LATCH"
-        with m.State("REPLAY_LATCH"):
-            m.d.sync += self._replay_row.eq(self.replay_row)
-            m.next = "REPLAY_START"
-        with m.State("REPLAY_START"):
-            m.d.comb += [self.restart_spikes.eq(1), self.history_replay.eq(1)]
-            m.d.sync += index.eq(index + 1)
-            m.next = "REPLAY_WAIT"
-        with m.State("REPLAY_WAIT"):
-            with m.If(~self.history_busy & self.spikes_idle & ~self.history_valid):
-                m.next = "REPLAY"
-                with m.If(index == self.n_replays):
-                    m.d.sync += [index.eq(0), self._replaying.eq(0)]
-                    m.next = "REPLAYED"
-        with m.State("REPLAYED"):
+    def _replay_state(self, m: Module) -> None:
+        """Wait for the replays, then sweep as without them."""
+        begun = Signal()
+        m.d.sync += begun.eq(self.replaying)
+        with m.State("REPLAY"), m.If(begun & ~self.replaying):
             m.next = "EMIT"
             with m.If(self._any_visit | self.active.any()):
                 self._choose(m, Const(0))
@@ -401,32 +367,19 @@ class Sequencer(wiring.Component):
 
     def _multi_spike_states(self, m: Module) -> None:
         """Let the lanes divide H of one row after the other by the threshold, then sweep it."""
-        left = Signal(range(max(SETTLE_CYCLES, DIGITS) + 1))
-        m.d.comb += self.digit.eq(left)
         with m.State("DIVIDE"):
-            with m.If(~self._todo.any()):
+            with m.If(~self._some_left):
                 m.next = "DRAIN"
             with m.Elif(self._credits == SpikeEncoder.DEPTH):
-                m.d.comb += [self.o.valid.eq(1), self.hold.eq(1)]
-                self._facts(m, self._todo_row, OpKind.PEEK)
-                m.d.sync += left.eq(SETTLE_CYCLES)
-                m.next = "DIVIDE_LOAD"
-        with m.State("DIVIDE_LOAD"):
+                m.d.comb += [self.o.valid.eq(1), self.hold.eq(1), self.divide.eq(1)]
+                self._facts(m, OpKind.PEEK)
+                m.next = "DIVIDING"
+        with m.State("DIVIDING"):
             m.d.comb += self.hold.eq(1)
-            m.d.sync += left.eq(left - 1)
-            with m.If(left == 0):
-                m.d.comb += self.divide_load.eq(1)
-                m.d.sync += left.eq(DIGITS - 1)
-                m.next = "DIVIDE_STEP"
-        with m.State("DIVIDE_STEP"):
-            m.d.comb += [self.hold.eq(1), self.divide_step.eq(1)]
-            m.d.sync += left.eq(left - 1)
-            with m.If(left == 0):
-                m.next = "DIVIDED"
-        with m.State("DIVIDED"):
-            m.d.comb += [self.hold.eq(1), self.o.valid.eq(1)]
-            self._row(m, self._todo, self._todo_row, OpKind.SWEEP)
-            m.next = "DIVIDE"
+            with m.If(~self.dividing):
+                m.d.comb += self.o.valid.eq(1)
+                self._row(m, OpKind.SWEEP)
+                m.next = "DIVIDE"
 
     def _token_states(self, m: Module) -> None:
         """Take a token; when all populations are done, send it on."""
@@ -445,14 +398,15 @@ class Sequencer(wiring.Component):
                 self.ending.eq(end),
             ]
             with m.If(self.token.valid):
-                m.d.comb += [self.history_tick.eq(~end), self.history_clear.eq(end)]
+                m.d.comb += [self.begins.eq(~end), self.ends.eq(end)]
                 m.next = "EMIT"
                 with m.If(visit):
                     m.d.sync += self.input_open.eq(0)
                     self._choose(m, end)
                 if self.config.history_rows:
                     with m.If(~end & ~self.history_quiet & (self.n_replays != 0)):
-                        m.d.sync += [self.input_open.eq(0), self._replaying.eq(1)]
+                        m.d.sync += self.input_open.eq(0)
+                        m.d.comb += self.replay.eq(1)
                         m.next = "REPLAY"
         with m.State("EMIT"):
             low = Mux(

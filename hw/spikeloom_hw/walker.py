@@ -166,17 +166,13 @@ class Walker(wiring.Component):
             split.eq(entry.grouped & pair.even_valid & pair.odd_valid & ~odd_only & ~same),
             fan_out.i.valid.eq(offered & entry.grouped),
             fan_out.o.ready.eq(rows_free),
-            go.eq(
-                offered & Mux(entry.grouped, fan_out.i.ready, rows_free & ~fan_out.o.valid)
-            ),
+            go.eq(offered & Mux(entry.grouped, fan_out.i.ready, rows_free & ~fan_out.o.valid)),
             load.eq(rows_free & (fan_out.o.valid | (offered & ~entry.grouped))),
             run.eq(Mux(fan_out.o.valid, fan_out.o.payload, direct)),
         ]
         return ~active & fan_out.idle
 
-    def _request(
-        self, m: Module, request: data.View, pair: data.View, odd_only: Signal
-    ) -> Value:
+    def _request(self, m: Module, request: data.View, pair: data.View, odd_only: Signal) -> Value:
         """Fill in the request of a pair; return that both spikes are of one group."""
         entry = self.table_row
         assert request.shape() == group_request_layout(self.config)
@@ -185,9 +181,10 @@ class Walker(wiring.Component):
         inside = Signal(len(pair.even))
         same = Signal()
         first = Signal()
+        outside = Const(-1, len(inside) + 1) << entry.group_bits
         m.d.comb += [
             *(group.eq(s >> entry.group_bits) for group, s in zip(groups, sources, strict=True)),
-            inside.eq(Mux(entry.shared, 0, ~((Const(-1, len(inside) + 1) << entry.group_bits) >> 1))),
+            inside.eq(Mux(entry.shared, 0, ~(outside >> 1))),
             same.eq(groups[0] == groups[1]),
             first.eq(pair.even_valid & ~odd_only),
             request.group.eq(entry.group_base + Mux(first, groups[0], groups[1])),

@@ -29,8 +29,8 @@ class WeightBank(wiring.Component):
     weights : Out
         Signed weights of all lanes, ``LATENCY_CYCLES`` after the address; stored in
         ``weight_bits`` bits each.
-    raw : Out
-        The memory's own output, one cycle after the address, for read-back.
+    word : In, value : Out(32)
+        The 32-bit word of the weights that are shown, for read-back.
     write_row, write_word, write_data, write : In
         Write one 32-bit word of a row.
     """
@@ -46,7 +46,8 @@ class WeightBank(wiring.Component):
                 "address": In(bits),
                 "valid": In(1),
                 "weights": Out(data.ArrayLayout(signed(WEIGHT_BITS), config.lanes)),
-                "raw": Out(unsigned(32 * self.words)),
+                "word": In(range(max(self.words, 2))),
+                "value": Out(32),
                 "write_row": In(bits),
                 "write_word": In(range(max(self.words, 2))),
                 "write_data": In(32),
@@ -58,7 +59,7 @@ class WeightBank(wiring.Component):
         m = Module()
         config = self.config
         words = min(max(LANES_PER_MEMORY * config.weight_bits // 32, 1), self.words)
-        valid = Signal()
+        valid = Signal(reset_less=True)  # the host reads while the core is held in reset
         m.d.sync += valid.eq(self.valid)
         raw = []
         for group in range(self.words // words):
@@ -77,10 +78,10 @@ class WeightBank(wiring.Component):
                     self.write & (self.write_word == group * words + word)
                 )
             raw.append(read.data)
-        m.d.comb += self.raw.eq(Cat(raw))
         bits = config.weight_bits
         out = Signal(bits * config.lanes, reset_less=True)
-        m.d.sync += out.eq(Mux(valid, self.raw, 0))
+        m.d.sync += out.eq(Mux(valid, Cat(raw), 0))
+        m.d.comb += self.value.eq(out.word_select(self.word, 32) if self.words > 1 else out)
         for lane in range(config.lanes):
             m.d.comb += self.weights[lane].eq(out.word_select(lane, bits).as_signed())
         return m

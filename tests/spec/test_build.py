@@ -34,7 +34,7 @@ def test_each_parameter_changes_the_build_id(name):
     full = PRESETS["pynq-z2-full"]
     value = getattr(full, name)
     if isinstance(value, bool):
-        other = {name: False, "multi_spike": False}
+        other = {name: not value, "multi_spike": False}
         full = dataclasses.replace(full, multi_spike=name == "multi_spike")
     elif name in ("cores", "link_beats"):
         full = dataclasses.replace(full, cores=2)

@@ -24,7 +24,7 @@ class RegisterFile:
 
     def __init__(self, config: BuildConfig) -> None:
         identity = int(build_id(config), 16)
-        self._by_offset = {r.offset: r for r in regmap.registers_of(config)}
+        self._by_offset = {r.offset: r for r in regmap.core_registers(config)}
         self._values = {register.name: 0 for register in self._by_offset.values()}
         self._values |= {
             "ID": regmap.ID_VALUE,

@@ -55,6 +55,8 @@ class BuildConfig:
         Neurons may have a synaptic current (CUBA-LIF): a second state and multiplier per lane.
     multi_spike
         Neurons may fire several times a tick; needs ``graded``.
+    sensor
+        Whether the build has the sensor input: pins of an AER port, and registers.
     cores
         Cores of these sizes behind one set of ports, 1 to 4.
     link_beats
@@ -77,6 +79,7 @@ class BuildConfig:
     refractory: bool = False
     current: bool = False
     multi_spike: bool = False
+    sensor: bool = False
     cores: int = 1
     link_beats: int = 0
 
@@ -101,7 +104,7 @@ class BuildConfig:
         ):
             if getattr(self, name) != 0:
                 _power_of_two(name, getattr(self, name), low, high)
-        for name in ("graded", "refractory", "current", "multi_spike"):
+        for name in ("graded", "refractory", "current", "multi_spike", "sensor"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if bool(self.groups) != bool(self.runs):
@@ -141,16 +144,22 @@ PRESETS: dict[str, BuildConfig] = {
         BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
-        BuildConfig("pynq-z2", lanes=128, state_rows=32, weight_rows=1024, groups=2048, runs=4096),
-        BuildConfig("pynq-z2-full", lanes=64, state_rows=128, weight_rows=2048, **_FULL),
+        BuildConfig("pynq-z2", lanes=128, state_rows=64, weight_rows=1024, groups=2048, runs=4096),
+        BuildConfig("pynq-z2-full", lanes=32, state_rows=128, weight_rows=4096, **_FULL),
         BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
     )
 }
 """Named build configurations."""
 
+SENSOR_SUFFIX = "-sensor"
+
 
 def preset(name: str) -> BuildConfig:
-    """Return the preset ``name``; raises :class:`UsageError` listing those there are."""
-    if name not in PRESETS:
+    """Return the preset ``name``; raises :class:`UsageError` listing those there are.
+
+    Every preset has a second name with ``-sensor`` behind it: the same with the sensor input.
+    """
+    base = name.removesuffix(SENSOR_SUFFIX)
+    if base not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
-    return PRESETS[name]
+    return PRESETS[base] if base == name else replace(PRESETS[base], name=name, sensor=True)

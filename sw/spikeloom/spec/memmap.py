@@ -41,6 +41,11 @@ class Memory:
     doc: str
 
     @property
+    def readable(self) -> bool:
+        """Whether the host can read it back; parameters stay in the lanes."""
+        return not self.name.endswith("parameters")
+
+    @property
     def n_bytes(self) -> int:
         """Size in bytes."""
         return self.rows * self.row_words * 4

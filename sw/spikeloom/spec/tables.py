@@ -22,7 +22,7 @@ class FireSelect(IntEnum):
     effect without a spike)::
 
         reset     order          fire_select      fire_constant
-        subtract  before_decay   H_MINUS_THETA    ignored
+        subtract  before_decay   H_MINUS_THETA    0
         subtract  after_decay    H                ignored
         zero      any            ZERO             0
         value     before_decay   VALUE            max(value, floor)
