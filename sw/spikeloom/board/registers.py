@@ -8,6 +8,7 @@ from typing import Protocol
 from ..spec import regmap
 from ..spec.errors import DeviceTimeout
 
+
 class RegisterPort(Protocol):
     """The part of a transport that reads and writes single registers."""
 
