@@ -64,6 +64,12 @@ def registers() -> str:
         "Registers that are not listed here have one read-only field of 32 bits.",
         "",
         *fields(regmap.REGISTERS),
+        "## Several cores",
+        "",
+        "Builds of several cores have these as well; `NETWORK` is that of core 0.",
+        "",
+        *offsets(regmap.CLUSTER_REGISTERS),
+        *fields(regmap.CLUSTER_REGISTERS),
         "## The sensor input",
         "",
         "These registers are in builds with the [sensor input](../howto/sensor.md) only. While",
@@ -125,8 +131,10 @@ def table_rows() -> str:
         "the `i`-th row of a run lie in weight row `weight_base + i * stride + c // 2` of bank",
         "`s % 2`, `c // 2` left out with `shared`.",
         "",
+        "Routes, feeds and targets are there in builds whose cores can be a chain.",
+        "",
     ]
-    for layout in tables.TABLES:
+    for layout in (*tables.TABLES, *tables.LINK_TABLES):
         rows = (
             (f.word, bits(f.lsb + f.bits - 1, f.lsb), f"`{f.name}`",
              "signed" if f.signed else "unsigned", f.doc)

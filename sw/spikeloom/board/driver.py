@@ -27,7 +27,7 @@ from .inputs import Inputs, InputWords
 from .latency import Latency, measure
 from .live import Stream
 from .loaded import Loaded, prepare
-from .registers import Registers, flags
+from .registers import Registers, flags, pack_register
 from .result import RunResult, result_of
 from .transport import Packet, Transport, answers
 
@@ -38,7 +38,6 @@ READY_TIMEOUT_S = 5.0
 """Time that a core may take to initialise."""
 
 _CONTROL = regmap.BY_NAME["CONTROL"]
-_NETWORK = regmap.BY_NAME["NETWORK"]
 _SIZES = ("LANES", "STATE_ROWS", "WEIGHT_ROWS")
 
 
@@ -308,9 +307,19 @@ class Board:
     def _start(self) -> None:
         loaded = self._require_loaded()
         self._registers.clear_errors()
-        sizes = {"n_populations": len(loaded.populations), "n_replays": loaded.n_replays}
-        network = sum(value << _NETWORK.field(name).lsb for name, value in sizes.items())
-        self._registers.write("NETWORK", network)
+        for core, sizes in enumerate(loaded.sizes):
+            network = pack_register("NETWORK", n_populations=sizes[0], n_replays=sizes[1])
+            self._registers.write(regmap.network_register(core), network)
+        if loaded.build.config.cores > 1:
+            takes = loaded.build.takes_input
+            cluster = pack_register(
+                "CLUSTER",
+                n_cores=loaded.build.n_cores,
+                side_by_side=loaded.build.side_by_side,
+                takes_input=sum(take << core for core, take in enumerate(takes)),
+            )
+            self._registers.write("CLUSTER", cluster)
+            self._registers.write("INPUTS", loaded.n_addresses)
         self._registers.write("TAG", loaded.tag)
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
