@@ -10,7 +10,7 @@ VENV2 := .venv-numpy2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,events,train,hw,sim,synth,pynq,docs,dev
+EXTRAS := host,events,train,search,tensorboard,hw,sim,synth,pynq,docs,dev
 ARGS ?=
 PYTEST_ARGS ?=
 

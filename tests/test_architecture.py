@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = {"hw": "spikeloom_hw", "sw": "spikeloom", "sim": "spikeloom_sim"}
 HEAVY = (
     *("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib"),
-    *("lz4", "zstandard", "PIL"),
+    *("lz4", "zstandard", "PIL", "optuna"),
 )
 
 
@@ -57,6 +57,25 @@ RULES = {
             "rich",
             "matplotlib",
         )
+    ),
+    # An ordinary network to a spiking one; the golden model meets it in tests and commands only.
+    "spikeloom.convert": Rule(
+        (
+            "spikeloom.convert",
+            "spikeloom.train",
+            "spikeloom.files",
+            "spikeloom.__version__",
+            SPEC,
+            "spikeloom.artefact",
+            "spikeloom.compile",
+            "torch",
+            "numpy",
+        )
+    ),
+    # Trials of the trainer; costs from the specification alone.
+    "spikeloom.search": Rule(
+        ("spikeloom.search", "spikeloom.train.config", "spikeloom.files", SPEC, "numpy"),
+        ("spikeloom.train", "optuna"),
     ),
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
@@ -132,6 +151,8 @@ NEVER = (
     ("spikeloom.spec", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw", "spikeloom.train")),
     ("spikeloom.board", ("torch", "amaranth", "safetensors", "spikeloom_sim", "spikeloom_hw")),
     ("spikeloom.train", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
+    ("spikeloom.convert", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
+    ("spikeloom.search", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
     ("spikeloom.compile", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw")),
     ("spikeloom_hw", ("torch", "numpy", "spikeloom_sim", "spikeloom.train", "spikeloom.board")),
     ("spikeloom_sim.golden", ("torch", "amaranth", "cocotb", "spikeloom_hw", "spikeloom.train")),
@@ -253,6 +274,9 @@ PLANTED = [
     ("spikeloom/board/a.py", "import pynq"),
     ("spikeloom/board/a.py", "class A:\n    from pynq import Overlay"),
     ("spikeloom/board/a.py", "def f():\n    import spikeloom_sim.golden"),
+    ("spikeloom/convert/a.py", "def f():\n    from spikeloom_sim import matrix"),
+    ("spikeloom/search/a.py", "import optuna"),
+    ("spikeloom/search/a.py", "from ..train import run"),
     ("spikeloom/cli.py", "from .train import fit"),
     ("spikeloom/cli/run.py", "import safetensors"),
     ("spikeloom/cli/run.py", "from spikeloom_sim import golden"),

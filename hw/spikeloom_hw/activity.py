@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,6 +35,26 @@ def first_set(m: Module, bits: Signal, name: str) -> tuple[Signal, Signal]:
             merged.append((some, index))
         nodes = merged
     return nodes[0]
+
+
+def below(m: Module, value: Value, width: int, name: str) -> Signal:
+    """Return ``width`` bits of which bit i is set where i < ``value``.
+
+    ``width`` is a power of two and ``value`` at most that.  A tree of gates: comparisons with
+    constants become carry chains, which were the critical path of many rows.
+    """
+    levels = width.bit_length() - 1
+    bits: Value = Const(0, 1)  # of the values below 1: none
+    for level in range(levels):
+        digit = value[level]
+        wider = Signal(2 << level, name=f"{name}{level}")
+        m.d.comb += wider.eq(
+            Cat(bits | digit.replicate(len(bits)), bits & digit.replicate(len(bits)))
+        )
+        bits = wider
+    out = Signal(width, name=name)
+    m.d.comb += out.eq(bits | value[levels].replicate(width))
+    return out
 
 
 class ActivityMap(wiring.Component):

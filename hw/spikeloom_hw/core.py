@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
-from amaranth.lib import data, fifo, memory, stream, wiring
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
-from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.tables import POPULATIONS, PROJECTIONS, Table
+from spikeloom.spec.memmap import memory_map
+from spikeloom.spec.tables import GROUPS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
 
 from .activity import ActivityMap
 from .decode import Decoder
+from .divider import Divider
 from .encoder import SpikeEncoder
+from .fork import SpikeFork
+from .history import History
 from .issue import Issue
 from .lane import Lane
-from .layouts import Beat, Item, Token, table_row
+from .layouts import Beat, Item, Token
 from .readout import Readout
+from .replayer import Replayer
 from .sequencer import Sequencer
+from .table import TableMemory
 from .walker import Walker
 from .weights import WeightBank
 
-SPIKE = Const(Kind.SPIKE, aer.WORD_BITS - aer.KIND_SHIFT)
 INPUT_ITEMS = 4
 OUTPUT_BEATS = 16
 
@@ -53,38 +59,42 @@ class Core(wiring.Component):
     Members
     -------
     i, o : streams of Beat
-    run : In(1), n_populations : In(9)
+    run : In(1), n_populations, n_replays : In(9)
         See :class:`~spikeloom_hw.sequencer.Sequencer`.
     ready, idle : Out(1)
     events, faults : Out
-    host_memory : In(2)
-        Memory of the window: 0 populations, 1 projections, 2 even weights, 3 odd weights.
+    host_memory : In(3)
+        Number of the memory in the window (:func:`spikeloom.spec.memmap.memory_map`).
     host_row, host_word, host_data : In
         Row and 32-bit word in it.
     host_write : In(1)
         Write ``host_data`` (while stopped only).
     host_value : Out(32)
-        The word, ``HOST_READ_CYCLES`` after row and word stand still (while stopped only).
+        The word, ``HOST_READ_CYCLES`` after row and word stand still (while stopped only);
+        0 for parameters, which can only be written.
     """
 
-    HOST_READ_CYCLES = 4
+    HOST_READ_CYCLES = 5
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
-        rows = max(config.weight_rows, config.populations, config.projections)
+        self.memories = memory_map(config)
+        rows = max(memory.rows for memory in self.memories.values())
+        words = max(memory.row_words for memory in self.memories.values())
         super().__init__(
             {
                 "i": In(stream.Signature(Beat)),
                 "o": Out(stream.Signature(Beat)),
                 "run": In(1),
                 "n_populations": In(9),
+                "n_replays": In(9),
                 "ready": Out(1),
                 "idle": Out(1),
                 "events": Out(Events),
                 "faults": Out(Faults),
-                "host_memory": In(2),
+                "host_memory": In(3),
                 "host_row": In(range(rows)),
-                "host_word": In(range(max(config.lanes // 4, POPULATIONS.words))),
+                "host_word": In(range(words)),
                 "host_data": In(32),
                 "host_write": In(1),
                 "host_value": Out(32),
@@ -95,15 +105,20 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         self._parts = parts = {
-            "decoder": Decoder(),
+            "decoder": Decoder(config.graded),
             "input_walker": Walker(config),
             "spike_walker": Walker(config),
             "issue": Issue(config),
             "sequencer": Sequencer(config),
             "activity": ActivityMap(config),
             "encoder": SpikeEncoder(config),
+            "fork": SpikeFork(config.multi_spike),
             "readout": Readout(config),
         }
+        if config.multi_spike:
+            parts["divider"] = Divider()
+        if config.history_rows:
+            parts["replayer"], parts["history"] = Replayer(), History(config)
         for name, part in parts.items():
             m.submodules[name] = part
         items_idle = self._input(m)
@@ -117,6 +132,7 @@ class Core(wiring.Component):
         m.d.comb += [
             sequencer.run.eq(self.run),
             sequencer.n_populations.eq(self.n_populations),
+            sequencer.n_replays.eq(self.n_replays),
             sequencer.spikes_idle.eq(spikes_idle),
             self.ready.eq(sequencer.ready),
             self.idle.eq(sequencer.ready & sequencer.idle & items_idle & ~issue.busy & output_idle),
@@ -161,42 +177,42 @@ class Core(wiring.Component):
         ]
         return idle
 
+    def _host_writes(self, name: str) -> Value:
+        """Return that the host writes the memory ``name``."""
+        which = list(self.memories).index(name)
+        return self.host_write & (self.host_memory == which)
+
     def _tables(self, m: Module) -> None:
-        """Instantiate the run-time tables; the host reads through the ports of the core."""
-        input_walker, spike_walker = self._parts["input_walker"], self._parts["spike_walker"]
+        """Instantiate the run-time tables and join them to those who read them."""
+        walkers = [self._parts["input_walker"], self._parts["spike_walker"]]
         sequencer = self._parts["sequencer"]
-        config = self.config
-        self._host_words: list[Signal] = []
-
-        def table(which: int, spec: Table, rows: int) -> memory.Memory:
-            layout = unsigned(32 * spec.words)
-            m.submodules[spec.name] = mem = memory.Memory(shape=layout, depth=rows, init=[])
-            write = mem.write_port(granularity=32)
+        self._host_words: dict[str, Value] = {}
+        readers: dict[Table, list[tuple[str, str | None, str, Any]]] = {
+            POPULATIONS: [("table_index", None, "table_row", sequencer)],
+            PROJECTIONS: [("table_index", None, "table_row", walker) for walker in walkers],
+            GROUPS: [("group_index", "group_read", "group_row", walker) for walker in walkers],
+            RUNS: [("run_index", "run_read", "run_row", walker) for walker in walkers],
+            REPLAYS: [("index", None, "row", self._parts.get("replayer"))],
+        }
+        for spec, ports in readers.items():
+            if spec.name not in self.memories:
+                continue
+            rows = self.memories[spec.name].rows
+            m.submodules[spec.name] = table = TableMemory(spec, rows, len(ports))
             m.d.comb += [
-                write.addr.eq(self.host_row),
-                write.data.eq(self.host_data.replicate(spec.words)),
+                table.run.eq(self.run),
+                table.host_row.eq(self.host_row),
+                table.host_word.eq(self.host_word),
+                table.host_data.eq(self.host_data),
+                table.host_write.eq(self._host_writes(spec.name)),
             ]
-            for word in range(spec.words):
-                m.d.comb += write.en[word].eq(
-                    self.host_write & (self.host_memory == which) & (self.host_word == word)
-                )
-            return mem
-
-        populations = table(0, POPULATIONS, config.populations)
-        projections = table(1, PROJECTIONS, config.projections)
-        read = populations.read_port(domain="sync")
-        m.d.comb += [
-            read.addr.eq(Mux(self.run, sequencer.table_index, self.host_row)),
-            sequencer.table_row.eq(table_row(POPULATIONS)(read.data)),
-        ]
-        self._host_words.append(read.data.word_select(self.host_word, 32))
-        for walker in (input_walker, spike_walker):
-            read = projections.read_port(domain="sync")
-            m.d.comb += [
-                read.addr.eq(Mux(self.run, walker.table_index, self.host_row)),
-                walker.table_row.eq(table_row(PROJECTIONS)(read.data)),
-            ]
-        self._host_words.append(read.data.word_select(self.host_word, 32))
+            for number, (index, read, row, part) in enumerate(ports):
+                m.d.comb += [
+                    getattr(table, f"index{number}").eq(getattr(part, index)),
+                    getattr(table, f"read{number}").eq(getattr(part, read) if read else 1),
+                    getattr(part, row).eq(getattr(table, f"row{number}")),
+                ]
+            self._host_words[spec.name] = table.host_value
 
     def _issue(self, m: Module) -> None:
         """Join sequencer, walkers, issue unit and activity map."""
@@ -205,12 +221,21 @@ class Core(wiring.Component):
         wiring.connect(m, sequencer.o, issue.sweep)
         wiring.connect(m, self._parts["input_walker"].o, issue.inputs)
         wiring.connect(m, self._parts["spike_walker"].o, issue.spikes)
-        for name in ("input_open", "hold", "biased", "ending"):
+        facts = ("parameter_base", "parameter_mask")
+        for name in ("input_open", "hold", "biased", "ending", *facts):
             m.d.comb += getattr(issue, name).eq(getattr(sequencer, name))
         for name, walker in (("input", "input_walker"), ("spikes", "spike_walker")):
             m.d.comb += self._parts[walker].restart.eq(getattr(sequencer, f"restart_{name}"))
             for fact in ("first_projection", "n_projections"):
                 m.d.comb += getattr(self._parts[walker], fact).eq(getattr(sequencer, fact))
+        if self.config.history_rows:
+            replayer, spike_walker = self._parts["replayer"], self._parts["spike_walker"]
+            with m.If(replayer.busy):
+                m.d.comb += [
+                    spike_walker.restart.eq(replayer.restart),
+                    spike_walker.first_projection.eq(replayer.first_projection),
+                    spike_walker.n_projections.eq(replayer.n_projections),
+                ]
         m.d.comb += [
             issue.host_read.eq(~self.run),
             issue.host_row.eq(self.host_row),
@@ -230,19 +255,20 @@ class Core(wiring.Component):
         issue, sequencer = self._parts["issue"], self._parts["sequencer"]
         activity, encoder = self._parts["activity"], self._parts["encoder"]
         banks = []
-        for index, name in enumerate(("even", "odd")):
+        for name in ("even", "odd"):
             m.submodules[f"weights_{name}"] = bank = WeightBank(config)
             m.d.comb += [
                 bank.address.eq(getattr(issue, f"{name}_address")),
-                bank.valid.eq(getattr(issue, f"{name}_valid")),
+                bank.valid.eq(getattr(issue, f"{name}_valid") | ~self.run),
+                bank.word.eq(self.host_word),
                 bank.write_row.eq(self.host_row),
                 bank.write_word.eq(self.host_word),
                 bank.write_data.eq(self.host_data),
-                bank.write.eq(self.host_write & (self.host_memory == 2 + index)),
+                bank.write.eq(self._host_writes(f"weights_{name}")),
             ]
-            self._host_words.append(bank.raw.word_select(self.host_word, 32))
+            self._host_words[f"weights_{name}"] = bank.value
             banks.append(bank)
-        spikes, nonzero, overflow = [], [], []
+        spikes, nonzero, overflow, digits = [], [], [], []
         for index in range(config.lanes):
             m.submodules[f"lane{index}"] = lane = Lane(config)
             m.d.comb += [
@@ -251,67 +277,110 @@ class Core(wiring.Component):
                 lane.control.eq(issue.control),
                 lane.parameters.eq(sequencer.parameters),
                 lane.exists5.eq(sequencer.tail[index] | ~issue.last_row5),
-                self._parts["readout"].values[index].eq(lane.value4),
+                self._parts["readout"].values[index].eq(lane.value5),
             ]
+            if config.parameter_rows:
+                m.d.comb += [
+                    lane.parameter_row.eq(self.host_row),
+                    lane.parameter_data.eq(self.host_data),
+                    *(
+                        lane.parameter_write[word].eq(
+                            self._host_writes("parameters") & (self.host_word == 2 * index + word)
+                        )
+                        for word in range(2)
+                    ),
+                ]
+            digits.append(lane.digit)
             spikes.append(lane.spike6)
             nonzero.append(lane.nonzero11)
             overflow.append(lane.overflow5)
         m.d.comb += [
-            encoder.write.eq(issue.sweep6),
+            encoder.write.eq(issue.sweep6 & ~sequencer.divides),
             encoder.mask.index.eq(issue.row6 - sequencer.row_base),
             encoder.mask.spikes.eq(Mux(sequencer.ending, 0, Cat(spikes))),
             activity.keep.eq(issue.sweep11 & Cat(nonzero).any()),
             activity.keep_row.eq(issue.row11),
         ]
+        if config.multi_spike:
+            self._digits(m, Cat(digits))
+        if config.history_rows:
+            self._history(m)
         host_value = Signal(32, reset_less=True)
+        choices = [self._host_words.get(name, Const(0, 32)) for name in self.memories]
+        choices += [Const(0, 32)] * (8 - len(choices))
         m.d.comb += self.host_value.eq(host_value)
         m.d.sync += [
             self.faults.overflow.eq(Cat(overflow).any()),
-            host_value.eq(data.ArrayLayout(32, 4)(Cat(self._host_words))[self.host_memory]),
+            host_value.eq(Array(choices)[self.host_memory]),
         ]
 
-    def _spikes(self, m: Module) -> Signal:
-        """Fork spikes to the walker and, where wanted, to the output."""
-        encoder, walker = self._parts["encoder"], self._parts["spike_walker"]
-        sequencer = self._parts["sequencer"]
-        self._spike_beat = beat = stream.Signature(Beat).create()
-        walked, sent = Signal(), Signal()
-        wants_walk = (sequencer.n_projections != 0) & ~walked
-        wants_send = sequencer.emit_spikes & ~sent
-        done = Signal()
-        pair = encoder.o.payload
-        words = [
-            Mux(valid, Cat(parity, index, sequencer.population, SPIKE), 0)
-            for parity, valid, index in (
-                (0, pair.even_valid, pair.even),
-                (1, pair.odd_valid, pair.odd),
-            )
-        ]
+    def _digits(self, m: Module, digits: Value) -> None:
+        """Hand the digits of the numbers of spikes to the encoder, each as a mask."""
+        encoder, sequencer = self._parts["encoder"], self._parts["sequencer"]
+        divider, issue = self._parts["divider"], self._parts["issue"]
+        formed = Signal()
+        digit, spikes = Signal.like(divider.digit), Signal(self.config.lanes)
         m.d.comb += [
-            walker.i.payload.eq(pair),
-            walker.i.valid.eq(encoder.o.valid & wants_walk),
-            beat.valid.eq(encoder.o.valid & wants_send),
-            beat.payload.data.eq(Cat(words)),
-            done.eq((~wants_walk | walker.i.ready) & (~wants_send | beat.ready)),
-            encoder.o.ready.eq(done),
-            sequencer.masks_taken.eq(encoder.taken),
-            self.events.spikes_out.eq(
-                Mux(beat.valid & beat.ready, pair.even_valid + pair.odd_valid, 0)
-            ),
+            divider.start.eq(sequencer.divide),
+            sequencer.dividing.eq(divider.busy),
+            sequencer.digit_formed.eq(divider.step),
+            issue.divide_load.eq(divider.load),
+            issue.divide_step.eq(divider.step),
         ]
-        with m.If(encoder.o.valid):
-            m.d.sync += [
-                walked.eq(~done & (walked | (walker.i.valid & walker.i.ready))),
-                sent.eq(~done & (sent | (beat.valid & beat.ready))),
+        m.d.sync += [formed.eq(divider.step), digit.eq(divider.digit), spikes.eq(digits)]
+        with m.If(formed):
+            m.d.comb += [
+                encoder.write.eq(1),
+                encoder.mask.digit.eq(digit),
+                encoder.mask.spikes.eq(spikes),
             ]
+
+    def _history(self, m: Module) -> None:
+        """Keep the masks that go to the encoder; replay them through it."""
+        encoder, sequencer = self._parts["encoder"], self._parts["sequencer"]
+        history, replayer = self._parts["history"], self._parts["replayer"]
+        m.d.comb += [
+            history.write.eq(encoder.write & sequencer.records & ~replayer.busy),
+            history.mask.eq(encoder.mask),
+            history.population.eq(sequencer.population),
+            history.tick.eq(sequencer.begins),
+            history.clear.eq(sequencer.ends),
+            history.replay.eq(replayer.replay),
+            history.delay.eq(replayer.delay),
+            history.replayed.eq(replayer.population),
+            history.room.eq(sequencer.room),
+            sequencer.history_quiet.eq(history.quiet),
+            sequencer.history_valid.eq(history.valid),
+            sequencer.replaying.eq(replayer.busy),
+            replayer.start.eq(sequencer.replay),
+            replayer.n_replays.eq(self.n_replays),
+            replayer.history_busy.eq(history.busy),
+            replayer.spikes_idle.eq(sequencer.spikes_idle),
+        ]
+        with m.If(history.valid):
+            m.d.comb += [encoder.write.eq(1), encoder.mask.eq(history.o)]
+
+    def _spikes(self, m: Module) -> Signal:
+        """Fork spikes to the walker and to the output; return that none is left."""
+        encoder, walker = self._parts["encoder"], self._parts["spike_walker"]
+        sequencer, fork = self._parts["sequencer"], self._parts["fork"]
+        wiring.connect(m, encoder.o, fork.i)
+        wiring.connect(m, fork.walk, walker.i)
         idle = Signal()
-        m.d.comb += idle.eq(encoder.idle & walker.idle)
+        m.d.comb += [
+            fork.walks.eq(walker.n_projections != 0),
+            fork.sends.eq(sequencer.emit_spikes & ~sequencer.replaying),
+            fork.population.eq(sequencer.population),
+            sequencer.masks_taken.eq(encoder.taken),
+            self.events.spikes_out.eq(fork.sent),
+            idle.eq(encoder.idle & walker.idle),
+        ]
         return idle
 
     def _output(self, m: Module) -> Signal:
         """Merge spikes, readouts and tokens; never two of them are offered at once."""
         sequencer, readout = self._parts["sequencer"], self._parts["readout"]
-        sources = (self._spike_beat, readout.o, sequencer.beats)
+        sources = (self._parts["fork"].beats, readout.o, sequencer.beats)
         m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=Beat.size, depth=OUTPUT_BEATS)
         idle = Signal()
         m.d.comb += [

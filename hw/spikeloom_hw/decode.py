@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,7 @@ _Word = data.StructLayout(
         "tick": unsigned(1),
         "end": unsigned(1),
         "payload": unsigned(aer.PAYLOAD_BITS),
+        "magnitude": signed(aer.MAGNITUDE_BITS),
     }
 )
 """A classified word; at most one flag is set, none for a word that needs no work."""
@@ -25,11 +26,13 @@ _Word = data.StructLayout(
 class Decoder(wiring.Component):
     """Classify the words of each beat and hand them on as items.
 
-    Two spikes of one beat leave as one item if one neuron is even and the other odd,
-    else one after the other.  Words of unknown kind, and spikes whose population is not
-    0 or whose neuron is not below ``n_neurons``, are dropped: NULL words silently, the
-    others with a pulse on ``bad_kind`` or ``bad_address`` per word.  TLAST belongs to the last END
-    of its beat.
+    Two spikes of one beat leave as one item if one neuron is even and the other odd and their
+    magnitudes are equal, else one after the other.  With ``graded``, GRADED words set the
+    magnitude of the next spike of the tick; without, they are of unknown kind.
+
+    Words of unknown kind, and spikes whose population is not 0 or whose neuron is not below
+    ``n_neurons``, are dropped: NULL words silently, the others with a pulse on ``bad_kind`` or
+    ``bad_address`` per word.  TLAST belongs to the last END of its beat.
 
     Members
     -------
@@ -49,7 +52,8 @@ class Decoder(wiring.Component):
 
     LATENCY_CYCLES = 2
 
-    def __init__(self) -> None:
+    def __init__(self, graded: bool = False) -> None:
+        self.graded = graded
         super().__init__(
             {
                 "i": In(stream.Signature(Beat)),
@@ -67,6 +71,7 @@ class Decoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         words = [Signal(_Word, name=f"word{i}") for i in range(aer.BEAT_WORDS)]
+        self._held_magnitude = Signal(signed(aer.MAGNITUDE_BITS), init=1)
         held_last = Signal()
         full = Signal()
         advance = Signal()
@@ -82,6 +87,7 @@ class Decoder(wiring.Component):
     def _classify(self, m: Module, words: list[data.View]) -> None:
         """Load the classified words of the arriving beat."""
         spikes, drops, kinds, addresses, ends = [], [], [], [], []
+        magnitude: Value = self._held_magnitude
         for index, word in enumerate(words):
             raw = self.i.payload.data.word_select(index, aer.WORD_BITS)
             kind = raw[aer.KIND_SHIFT :]
@@ -89,18 +95,30 @@ class Decoder(wiring.Component):
             is_spike = kind == Kind.SPIKE
             known = (population == 0) & (raw[: aer.NEURON_BITS] < self.n_neurons)
             is_tick, is_end = kind == Kind.TICK, kind == Kind.END
-            unknown = ~(is_spike | is_tick | is_end | (kind == Kind.NULL))
+            is_graded = (kind == Kind.GRADED) & int(self.graded)
+            unknown = ~(is_spike | is_tick | is_end | is_graded | (kind == Kind.NULL))
             m.d.sync += [
                 word.spike.eq(is_spike & known),
                 word.tick.eq(is_tick),
                 word.end.eq(is_end),
                 word.payload.eq(raw[: aer.PAYLOAD_BITS]),
             ]
+            if self.graded:
+                m.d.sync += word.magnitude.eq(magnitude)
+                used = Signal(signed(aer.MAGNITUDE_BITS), name=f"magnitude{index}")
+                m.d.comb += used.eq(magnitude)
+                with m.If(is_spike | is_tick | is_end):
+                    m.d.comb += used.eq(1)
+                with m.If(is_graded):
+                    m.d.comb += used.eq(raw[: aer.MAGNITUDE_BITS])
+                magnitude = used
             spikes.append(is_spike & known)
             kinds.append(unknown)
             addresses.append(is_spike & ~known)
             drops.append(unknown | (is_spike & ~known))
             ends.append(is_end)
+        if self.graded:
+            m.d.sync += self._held_magnitude.eq(magnitude)
         m.d.comb += [
             self.accepted.eq(sum(spikes)),
             self.dropped.eq(sum(drops)),
@@ -116,6 +134,8 @@ class Decoder(wiring.Component):
         low, high = words
         pending = [w.spike | w.tick | w.end for w in words]
         both = low.spike & high.spike & (low.payload[0] != high.payload[0])
+        if self.graded:
+            both &= low.magnitude == high.magnitude
         first = Signal(_Word)
         alone = Signal()
         m.d.comb += [
@@ -135,6 +155,7 @@ class Decoder(wiring.Component):
             pair.odd_valid.eq(first.spike & (odd_first | both)),
             pair.even.eq(first.payload[half]),
             pair.odd.eq(first.payload[half]),
+            pair.magnitude.eq(first.magnitude if self.graded else 1),
             item.payload.eq(first.payload),
             item.last.eq(held_last & first.end & ~(pending[0] & high.end)),
         ]

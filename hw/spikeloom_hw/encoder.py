@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,19 @@ from spikeloom.spec.config import BuildConfig
 
 from .activity import first_set
 from .layouts import Pair, mask_layout
+
+
+def _many(m: Module, bits: Signal, name: str) -> Value:
+    """Return that more than one bit is set, as a balanced tree."""
+    nodes: list[tuple[Value, Value]] = [(bit, Const(0, 1)) for bit in bits]
+    while len(nodes) > 1:
+        merged = []
+        for (low, low_many), (high, high_many) in zip(nodes[0::2], nodes[1::2], strict=True):
+            some, many = Signal(name=f"{name}_any"), Signal(name=f"{name}_many")
+            m.d.comb += [some.eq(low | high), many.eq(low_many | high_many | (low & high))]
+            merged.append((some, many))
+        nodes = merged
+    return nodes[0][1]
 
 
 class SpikeEncoder(wiring.Component):
@@ -62,6 +75,8 @@ class SpikeEncoder(wiring.Component):
         ]
         any_even, even = first_set(m, evens, "even")
         any_odd, odd = first_set(m, odds, "odd")
+        many = Signal()  # more than one spike of a parity: this step leaves some
+        m.d.comb += many.eq(_many(m, evens, "even") | _many(m, odds, "odd"))
         evens_after, odds_after = Signal(half), Signal(half)
         m.d.comb += [
             evens_after.eq(evens & ~(1 << even)),
@@ -73,7 +88,7 @@ class SpikeEncoder(wiring.Component):
             left.eq(Cat(Cat(evens_after[i], odds_after[i]) for i in range(half))),
             holds.eq(any_even | any_odd),
             step.eq(holds & (~self.o.valid | self.o.ready)),
-            empties.eq(~holds | (step & ~left.any())),
+            empties.eq(~holds | (step & ~many)),
             masks.r_en.eq(empties),
             self.taken.eq((self.write & ~some) + (masks.r_en & masks.r_rdy)),
             self.idle.eq(~masks.r_rdy & ~holds & ~self.o.valid),
@@ -89,5 +104,6 @@ class SpikeEncoder(wiring.Component):
                 self.o.payload.odd_valid.eq(any_odd),
                 self.o.payload.even.eq(Cat(even, current.index)),
                 self.o.payload.odd.eq(Cat(odd, current.index)),
+                self.o.payload.magnitude.eq(1 << current.digit if self.config.multi_spike else 1),
             ]
         return m

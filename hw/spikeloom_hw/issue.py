@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec.config import BuildConfig
 
-from .lane import control_layout
-from .layouts import OpKind, lane_count_bits, op_layout, row_bits, weight_address_bits
+from .lane import SCALE, control_layout, late_stages
+from .layouts import (
+    OpKind,
+    lane_count_bits,
+    op_layout,
+    parameter_row_bits,
+    row_bits,
+    weight_address_bits,
+)
 
 WRITE_STAGE = 10
-"""Stage in which a SWEEP writes back; an ADD writes in stage 4."""
+"""Stage in which a SWEEP writes back; an ADD writes in stage 4.
+
+Stages from 3 on are those of :mod:`.lane`; :func:`~.lane.late_stages` comes on top.
+"""
 
 UNWRITTEN_STAGES = 7
 """An ADD granted a cycle after a SWEEP leaves these stages reads what the SWEEP wrote.
@@ -34,6 +44,10 @@ class Issue(wiring.Component):
     input_open, hold : In(1)
         See :class:`~spikeloom_hw.sequencer.Sequencer`.
     biased, ending : In(1)
+    divide_load, divide_step : In(1)
+        Passed on to the lanes.
+    parameter_base, parameter_mask : In
+        Facts of the population in work: where its parameters lie.
     host_read : In(1), host_row : In
         While nothing runs: read a weight row for the host.
     even_address, even_valid, odd_address, odd_valid : Out
@@ -71,6 +85,10 @@ class Issue(wiring.Component):
                 "hold": In(1),
                 "biased": In(1),
                 "ending": In(1),
+                "divide_load": In(1),
+                "divide_step": In(1),
+                "parameter_base": In(parameter_row_bits(config)),
+                "parameter_mask": In(parameter_row_bits(config)),
                 "host_read": In(1),
                 "host_row": In(address),
                 "even_address": Out(address),
@@ -150,53 +168,79 @@ class Issue(wiring.Component):
 
     def _pipeline(self, m: Module, op: data.View, valid: Signal, slot_taken: Signal) -> None:
         """Delay what the lanes need to the stages that need it."""
-        depth = WRITE_STAGE + 2
-        adds, sweeps, rows, lasts = [valid & (op.kind == OpKind.ADD)], [], [op.row], [op.last_row]
-        sweeps.append(valid & (op.kind == OpKind.SWEEP))
+        late = late_stages(self.config)
+        depth = WRITE_STAGE + 2 + late
+        adds, sweeps = [valid & (op.kind == OpKind.ADD)], [valid & (op.kind == OpKind.SWEEP)]
         valids = [valid]
-        bias = Signal(reset_less=True)
         for stage in range(1, depth + 1):
-            sweep = Signal(name=f"sweep{stage}")
-            any_op = Signal(name=f"valid{stage}")
-            row = Signal(row_bits(self.config), name=f"row{stage}", reset_less=True)
-            m.d.sync += [sweep.eq(sweeps[-1]), any_op.eq(valids[-1])]
-            # Stages 1 and 2 keep the row of the last operation, so that a PEEK's stays.
-            with m.If(valids[-1] | (stage > 2)):
-                m.d.sync += row.eq(rows[-1])
-            if stage <= 4:
-                add = Signal(name=f"add{stage}")
-                m.d.sync += add.eq(adds[-1])
-                adds.append(add)
-            if stage <= 5:
-                last = Signal(name=f"last{stage}", reset_less=True)
-                m.d.sync += last.eq(lasts[-1])
-                lasts.append(last)
-            sweeps.append(sweep)
-            valids.append(any_op)
-            rows.append(row)
+            for values, name in ((adds, "add"), (sweeps, "sweep"), (valids, "valid")):
+                later = Signal(name=f"{name}{stage}")
+                m.d.sync += later.eq(values[-1])
+                values.append(later)
+        rows = self._held(m, op.row, valids, depth, "row")
+        lasts = self._held(m, op.last_row, valids, depth, "last")
+        first = ((op.row & self.parameter_mask) + self.parameter_base)[: len(self.parameter_base)]
+        parameters = self._held(m, first, valids, depth, "parameters")
+        bias = Signal(reset_less=True)
         with m.If(valids[1]):
             m.d.sync += bias.eq(~adds[1] & self.biased)
         control = self.control
+        if self.config.graded:
+            scale = Mux(adds[0], op.magnitude << op.shift, 1)
+            m.d.comb += control.scale3.eq(self._held(m, scale, valids, 3, "scale", SCALE)[3])
         m.d.sync += [
-            control.forward3.eq(valids[2] & valids[3] & (rows[2] == rows[3])),
-            control.forward_older3.eq(valids[2] & valids[4] & (rows[2] == rows[4])),
+            control.forward3.eq(
+                valids[2 + late] & valids[3 + late] & (rows[2 + late] == rows[3 + late])
+            ),
+            control.forward_older3.eq(
+                valids[2 + late] & valids[4 + late] & (rows[2 + late] == rows[4 + late])
+            ),
         ]
         m.d.comb += [
-            control.row2.eq(rows[2]),
+            control.row2.eq(rows[2 + late]),
+            control.row3.eq(rows[3 + late]),
+            control.parameters1.eq(parameters[1]),
+            *(control[f"parameters{stage}"].eq(parameters[stage + late]) for stage in (2, 3, 5, 6)),
             control.bias2.eq(bias),
-            control.write4.eq(adds[4]),
-            control.row4.eq(rows[4]),
-            control.valid4.eq(valids[4]),
-            control.end5.eq(self.ending),
-            control.write10.eq(sweeps[WRITE_STAGE]),
-            control.row10.eq(rows[WRITE_STAGE]),
-            self.last_row5.eq(lasts[5]),
-            self.sweep6.eq(sweeps[6]),
-            self.row6.eq(rows[6]),
-            self.sweep11.eq(sweeps[11]),
-            self.row11.eq(rows[11]),
+            control.write4.eq(adds[4 + late]),
+            control.row4.eq(rows[4 + late]),
+            control.valid4.eq(valids[4 + late]),
+            control.sweep5.eq(sweeps[5 + late]),
+            control.ending.eq(self.ending),
+            control.write10.eq(sweeps[WRITE_STAGE + late]),
+            control.row10.eq(rows[WRITE_STAGE + late]),
+            control.divide_load.eq(self.divide_load),
+            control.divide_step.eq(self.divide_step),
+            self.last_row5.eq(lasts[5 + late]),
+            self.sweep6.eq(sweeps[6 + late]),
+            self.row6.eq(rows[6 + late]),
+            self.sweep11.eq(sweeps[11 + late]),
+            self.row11.eq(rows[11 + late]),
             slot_taken.eq(sweeps[5]),
             self.sweeping.eq(Cat(sweeps[:depth]).any()),
             self.unwritten.eq(Cat(sweeps[:UNWRITTEN_STAGES]).any()),
             self.busy.eq(Cat(valids).any()),
         ]
+
+    def _held(
+        self,
+        m: Module,
+        first: Value,
+        valids: list[Signal],
+        depth: int,
+        name: str,
+        shape: ShapeLike | None = None,
+    ) -> list[Value]:
+        """Return ``first`` in every stage up to ``depth``.
+
+        Stages 1 and 2 keep what the last operation had, so that a PEEK's stays.
+        """
+        values: list[Value] = [first]
+        for stage in range(1, depth + 1):
+            later = Signal(
+                len(first) if shape is None else shape, name=f"{name}{stage}", reset_less=True
+            )
+            with m.If(valids[stage - 1] | (stage > 2)):
+                m.d.sync += later.eq(values[-1])
+            values.append(later)
+        return values

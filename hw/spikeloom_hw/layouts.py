@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, unsigned
+from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, enum
 
-from spikeloom.spec import aer
+from spikeloom.spec import aer, numfmt
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import Table
 
 HALF_INDEX_BITS = aer.NEURON_BITS - 1
 """Width of a neuron index without its parity."""
+
+WEIGHT_BITS = 8
+"""Width of a weight behind its memory."""
+
+TABLE_BITS = 8
+"""Width of an index of the population, the projection or the replay table."""
+
+
+SHIFT_BITS = numfmt.SHIFT_MAX.bit_length()
 
 
 class Token(enum.Enum, shape=2):
@@ -38,9 +47,13 @@ Pair = data.StructLayout(
         "odd_valid": unsigned(1),
         "even": unsigned(HALF_INDEX_BITS),
         "odd": unsigned(HALF_INDEX_BITS),
+        "magnitude": signed(aer.MAGNITUDE_BITS),
     }
 )
-"""Up to two spikes of one population: neurons ``2 * even`` and ``2 * odd + 1``."""
+"""Up to two events of one population and magnitude: neurons ``2 * even`` and ``2 * odd + 1``.
+
+Only builds for graded events look at the magnitude.
+"""
 
 Item = data.StructLayout(
     {"token": Token, "pair": Pair, "payload": unsigned(aer.PAYLOAD_BITS), "last": unsigned(1)}
@@ -58,6 +71,11 @@ def weight_address_bits(config: BuildConfig) -> int:
     return (config.weight_rows - 1).bit_length()
 
 
+def parameter_row_bits(config: BuildConfig) -> int:
+    """Width of a parameter row index; 1 in builds that have none."""
+    return max((config.parameter_rows - 1).bit_length(), 1)
+
+
 def lane_count_bits(config: BuildConfig) -> int:
     """Width of a count of lanes, from 0 to ``lanes``."""
     return config.lanes.bit_length()
@@ -65,6 +83,7 @@ def lane_count_bits(config: BuildConfig) -> int:
 
 def op_layout(config: BuildConfig) -> data.StructLayout:
     """Return the layout of one operation: one state row, up to two weight rows."""
+    graded = {"magnitude": signed(aer.MAGNITUDE_BITS), "shift": SHIFT_BITS}
     return data.StructLayout(
         {
             "kind": OpKind,
@@ -75,13 +94,18 @@ def op_layout(config: BuildConfig) -> data.StructLayout:
             "odd": weight_address_bits(config),
             "lanes": lane_count_bits(config),
             "last_row": unsigned(1),
+            **(graded if config.graded else {}),
         }
     )
 
 
 def mask_layout(config: BuildConfig) -> data.StructLayout:
-    """Return the layout of a swept row's spikes: ``index`` counts rows in its population."""
-    return data.StructLayout({"index": row_bits(config), "spikes": unsigned(config.lanes)})
+    """Return the layout of a row's spikes: ``index`` counts rows in its population.
+
+    Each of them counts 2^``digit`` times in builds for multi-spike neurons.
+    """
+    digit = {"digit": unsigned(3)} if config.multi_spike else {}
+    return data.StructLayout({"index": row_bits(config), **digit, "spikes": unsigned(config.lanes)})
 
 
 def table_row(table: Table) -> data.FlexibleLayout:
@@ -94,6 +118,9 @@ def table_row(table: Table) -> data.FlexibleLayout:
 
 __all__ = [
     "HALF_INDEX_BITS",
+    "SHIFT_BITS",
+    "TABLE_BITS",
+    "WEIGHT_BITS",
     "Beat",
     "Item",
     "OpKind",
@@ -102,6 +129,7 @@ __all__ = [
     "lane_count_bits",
     "mask_layout",
     "op_layout",
+    "parameter_row_bits",
     "row_bits",
     "table_row",
     "weight_address_bits",

@@ -40,7 +40,7 @@ class Registers(wiring.Component):
     events, faults, window_busy : In
         What the core and the memory window report.
     idle, ready : In(1)
-    run : Out(1), reset_core : Out(1), n_populations : Out(9)
+    run : Out(1), reset_core : Out(1), n_populations, n_replays : Out(9)
     """
 
     def __init__(self, config: BuildConfig) -> None:
@@ -63,6 +63,7 @@ class Registers(wiring.Component):
                 "run": Out(1),
                 "reset_core": Out(1),
                 "n_populations": Out(9),
+                "n_replays": Out(9),
             }
         )
 
@@ -99,7 +100,7 @@ class Registers(wiring.Component):
             "CONTROL": self.run,
             "STATUS": Cat(self.idle, self.ready),
             "ERRORS": errors,
-            "NETWORK": self.n_populations,
+            "NETWORK": Cat(self.n_populations, Const(0, 7), self.n_replays),
             "TAG": tag,
         }
         self._clear_counters = Signal()
@@ -130,7 +131,7 @@ class Registers(wiring.Component):
         with m.If(at["CONTROL"]):
             m.d.sync += self.run.eq(data[control.field("RUN").lsb] & ~reset)
         with m.If(at["NETWORK"]):
-            m.d.sync += self.n_populations.eq(data)
+            m.d.sync += [self.n_populations.eq(data), self.n_replays.eq(data[16:])]
         with m.If(at["TAG"]):
             m.d.sync += self._tag.eq(data)
         flags = Cat(

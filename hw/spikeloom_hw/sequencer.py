@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.tables import POPULATIONS
+from spikeloom.spec.tables import POPULATIONS, FireSelect
 
-from .activity import first_set
+from .activity import below, first_set
 from .encoder import SpikeEncoder
 from .lane import Parameters
-from .layouts import Beat, Item, OpKind, Token, lane_count_bits, op_layout, row_bits, table_row
+from .layouts import (
+    TABLE_BITS,
+    Beat,
+    Item,
+    OpKind,
+    Token,
+    lane_count_bits,
+    op_layout,
+    parameter_row_bits,
+    row_bits,
+    table_row,
+)
 
 ReadoutRequest = data.StructLayout(
     {
@@ -29,8 +40,10 @@ ReadoutRequest = data.StructLayout(
 class Sequencer(wiring.Component):
     """At each TICK or END sweep the populations in order and pass the token on.
 
+    A tick begins with the replays: spikes of earlier ticks go to the delayed projections.
     A population is swept when every spike of the one before it has been issued, so that
-    spikes of zero-delay projections count in the same tick.  Input of the next tick is let in
+    spikes of zero-delay projections count in the same tick.  Multi-spike populations are visited
+    row by row: PEEK, division digit by digit, SWEEP.  Input of the next tick is let in
     as soon as the last population that the input feeds is swept.  A tick in which no row is
     active passes without a look at the table.
 
@@ -49,10 +62,14 @@ class Sequencer(wiring.Component):
         TICK and END items; offered only when all pairs before it have been issued.
     table_index, table_row
         Read access to the population table, one cycle.
+    n_replays : In(9)
+        Rows of the replay table in use.
     n_inputs, restart_input, restart_spikes, first_projection, n_projections : Out
         Facts of the input population; commands to the two walkers.
     population, emit_spikes, row_base, tail, parameters : Out
         Facts of the population in work; ``tail`` has a bit per lane of its last row.
+    parameter_base, parameter_mask, records, divides : Out
+        More facts of it; ``divides``: its spikes come from the division.
     ending : Out(1)
         The token is END (or the first clearing).
     biased : Out(1)
@@ -71,6 +88,14 @@ class Sequencer(wiring.Component):
         No spike mask, pair or operation of the population in work is left.
     masks_taken : In(2)
         Places given back by the spike encoder.
+    divide : Out(1), dividing, digit_formed : In(1)
+        A row that is divided is peeked at; its division goes on; a mask of digits comes of it.
+    begins, ends : Out(1)
+        A TICK is taken; an END is.
+    replay : Out(1), replaying : In(1), history_quiet : In(1)
+        The replays of a tick begin; they go on; there are none.
+    room : Out(1), history_valid : In(1)
+        The history may give out a mask; it does.
     readout : stream of ReadoutRequest, out
     beats : stream of Beat, out
         TICK, CYCLES with SOPS, and END.
@@ -92,6 +117,21 @@ class Sequencer(wiring.Component):
                 "token": In(stream.Signature(Item)),
                 "table_index": Out(8),
                 "table_row": In(table_row(POPULATIONS)),
+                "n_replays": In(TABLE_BITS + 1),
+                "parameter_base": Out(parameter_row_bits(config)),
+                "parameter_mask": Out(parameter_row_bits(config)),
+                "records": Out(1),
+                "divides": Out(1),
+                "divide": Out(1),
+                "dividing": In(1),
+                "digit_formed": In(1),
+                "begins": Out(1),
+                "ends": Out(1),
+                "replay": Out(1),
+                "replaying": In(1),
+                "history_quiet": In(1, init=1),
+                "room": Out(1),
+                "history_valid": In(1),
                 "n_inputs": Out(aer.NEURON_BITS),
                 "restart_input": Out(1),
                 "restart_spikes": Out(1),
@@ -132,11 +172,11 @@ class Sequencer(wiring.Component):
         self._last = Signal()
         self._payload = Signal(aer.PAYLOAD_BITS)
         self._todo = Signal(self.config.state_rows)
-        self._probes = Signal(self.config.state_rows)
+        self._rows_left = Signal(self.config.state_rows)
         self._entry = Signal(table_row(POPULATIONS), reset_less=True)
-        _, self._todo_row = first_set(m, self._todo, "todo")
-        _, self._probe_row = first_set(m, self._probes, "probe")
-        self._end_row = Signal(row_bits(self.config) + 1, reset_less=True)
+        self._some_left, self._next_row = first_set(m, self._rows_left, "left")
+        self._last_row = Signal(row_bits(self.config), reset_less=True)
+        self._inside = Signal(self.config.state_rows, reset_less=True)
         self._any_visit = Signal()
         self._any_clear = Signal()
         self._credits = Signal(range(SpikeEncoder.DEPTH + 1), init=SpikeEncoder.DEPTH)
@@ -144,6 +184,7 @@ class Sequencer(wiring.Component):
             self.table_index.eq(self._fetch),
             self.population.eq(self._index),
             self.biased.eq(~self.ending),
+            self.room.eq(self._credits != 0),
         ]
         self._publish(m)
         with m.FSM():
@@ -151,9 +192,14 @@ class Sequencer(wiring.Component):
             self._probe_states(m)
             self._sweep_states(m)
             self._token_states(m)
+            if self.config.history_rows:
+                self._replay_state(m)
+            if self.config.multi_spike:
+                self._multi_spike_states(m)
+        sweeps = self.o.valid & self.o.ready & (self.o.payload.kind == OpKind.SWEEP)
         m.d.sync += self._credits.eq(
             self._credits
-            - (self.o.valid & self.o.ready & (self.o.payload.kind == OpKind.SWEEP))
+            - ((sweeps & ~self.divides) | self.digit_formed | self.history_valid)
             + self.masks_taken
         )
         return m
@@ -162,13 +208,25 @@ class Sequencer(wiring.Component):
         """Drive the facts of the population in work from its table row."""
         entry = self._entry
         for name in Parameters.members:
-            m.d.comb += self.parameters[name].eq(getattr(entry, name))
+            if name != "constant":
+                m.d.comb += self.parameters[name].eq(getattr(entry, name))
+        constant = Signal(signed(16), reset_less=True)
+        behind = entry.fire_select == FireSelect.H
+        m.d.sync += constant.eq(Mux(behind, -entry.threshold, entry.fire_constant))
+        with m.If(self.ending):
+            m.d.sync += constant.eq(entry.initial)
+        m.d.comb += self.parameters.constant.eq(constant)
         m.d.comb += [
             self.emit_spikes.eq(entry.emit_spikes),
             self.row_base.eq(entry.row_base),
             self.first_projection.eq(entry.first_projection),
             self.n_projections.eq(entry.n_projections),
+            self.parameter_base.eq(entry.parameter_base),
+            self.parameter_mask.eq(entry.parameter_mask),
+            self.records.eq(entry.records),
         ]
+        if self.config.multi_spike:
+            m.d.comb += self.divides.eq(entry.multi_spike & ~self.ending)
 
     def _latch(self, m: Module) -> None:
         """Make the fetched row the population in work and fetch the next one.
@@ -178,10 +236,15 @@ class Sequencer(wiring.Component):
         row = self.table_row
         last = Signal()
         m.d.comb += last.eq(self._fetch + 1 == self.n_populations)
+        rows = self.config.state_rows
+        end = Signal(row_bits(self.config) + 1)
+        m.d.comb += end.eq(row.row_base + row.n_rows)
+        starts, ends = below(m, row.row_base, rows, "starts"), below(m, end, rows, "ends")
         m.d.sync += [
             self._entry.eq(row),
-            self._end_row.eq(row.row_base + row.n_rows),
-            self.tail.eq(Cat(Const(i) < row.lanes_last for i in range(self.config.lanes))),
+            self._last_row.eq(row.row_base + row.n_rows - 1),
+            self._inside.eq(ends & ~starts),
+            self.tail.eq(below(m, row.lanes_last, self.config.lanes, "tail_lanes")),
             self._index.eq(self._fetch),
             self._is_last.eq(last),
             self._fetch.eq(Mux(last, 1, self._fetch + 1)),
@@ -190,18 +253,24 @@ class Sequencer(wiring.Component):
     def _choose(self, m: Module, end: Value) -> None:
         """Choose the state rows of the population in work that are to be visited."""
         entry, rows = self._entry, self.config.state_rows
-        inside = Cat((entry.row_base <= index) & (index < self._end_row) for index in range(rows))
         everything = self._clearing | Mux(end, entry.always_clear, entry.always_visit)
         probe = ~self._clearing & Mux(end, entry.probe_end, entry.probe_ticks)
         todo = Signal(rows)
         m.d.comb += [
-            todo.eq(inside & (self.active | everything.replicate(rows))),
+            todo.eq(self._inside & (self.active | everything.replicate(rows))),
             self.restart_spikes.eq(1),
         ]
-        m.d.sync += [self._todo.eq(todo), self._probes.eq(todo & probe.replicate(rows))]
-        m.next = "SWEEP"
+        m.d.sync += [self._todo.eq(todo), self._rows_left.eq(todo)]
+        self._sweep_next(m, Mux(end, 0, entry.multi_spike))
         with m.If(probe):
             m.next = "PROBE"
+
+    def _sweep_next(self, m: Module, divides: Value) -> None:
+        """Go on with the state that sweeps the population."""
+        m.next = "SWEEP"
+        if self.config.multi_spike:
+            with m.If(divides):
+                m.next = "DIVIDE"
 
     def _load_states(self, m: Module) -> None:
         """Read the table and choose the state rows to visit."""
@@ -223,10 +292,16 @@ class Sequencer(wiring.Component):
                     self._any_clear.eq(self._any_clear | entry.always_clear),
                 ]
 
-    def _row(self, m: Module, rows: Signal, row: Signal, kind: OpKind) -> None:
-        """Offer an operation on ``row``, the lowest of ``rows``; drop it when it is taken."""
-        last_row = (row + 1) == self._end_row
-        op = self.o.payload
+    def _row(self, m: Module, kind: OpKind) -> None:
+        """Offer an operation on the lowest row that is left; drop the row when it is taken."""
+        self._facts(m, kind)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += self._rows_left.eq(self._rows_left & ~(1 << self._next_row))
+
+    def _facts(self, m: Module, kind: OpKind) -> None:
+        """Fill in the operation of kind ``kind`` on the lowest row that is left."""
+        op, row = self.o.payload, self._next_row
+        last_row = row == self._last_row
         m.d.comb += [
             op.kind.eq(kind),
             op.row.eq(row),
@@ -237,8 +312,6 @@ class Sequencer(wiring.Component):
                 ]
             ),
         ]
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += rows.eq(rows & ~(1 << row))
 
     def _probe_states(self, m: Module) -> None:
         """Send the value of every visited row before it is swept."""
@@ -246,23 +319,24 @@ class Sequencer(wiring.Component):
         lane_bits = (self.config.lanes - 1).bit_length()
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
-            self._row(m, self._probes, self._probe_row, OpKind.PEEK)
+            self._row(m, OpKind.PEEK)
             m.d.comb += [
-                self.o.valid.eq(self.readout.ready & self._probes.any()),
+                self.o.valid.eq(self.readout.ready & self._some_left),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
                 request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
                 request.lanes.eq(op.lanes),
             ]
-            with m.If(~self._probes.any() & self.readout.ready):
-                m.next = "SWEEP"
+            with m.If(~self._some_left & self.readout.ready):
+                m.d.sync += self._rows_left.eq(self._todo)
+                self._sweep_next(m, self.divides)
 
     def _sweep_states(self, m: Module) -> None:
         """Sweep the rows of a population and wait until its spikes are issued."""
         with m.State("SWEEP"):
-            self._row(m, self._todo, self._todo_row, OpKind.SWEEP)
-            m.d.comb += self.o.valid.eq(self._todo.any() & (self._credits != 0))
-            with m.If(~self._todo.any()):
+            self._row(m, OpKind.SWEEP)
+            m.d.comb += self.o.valid.eq(self._some_left & (self._credits != 0))
+            with m.If(~self._some_left):
                 m.next = "DRAIN"
         with m.State("DRAIN"):
             with m.If(~self.unwritten & self._entry.opens_input & ~self._clearing):
@@ -279,6 +353,33 @@ class Sequencer(wiring.Component):
                             self.input_open.eq(1),
                         ]
                         m.next = "IDLE"
+
+    def _replay_state(self, m: Module) -> None:
+        """Wait for the replays, then sweep as without them."""
+        begun = Signal()
+        m.d.sync += begun.eq(self.replaying)
+        with m.State("REPLAY"), m.If(begun & ~self.replaying):
+            m.next = "EMIT"
+            with m.If(self._any_visit | self.active.any()):
+                self._choose(m, Const(0))
+            with m.Else():
+                m.d.sync += self.input_open.eq(1)
+
+    def _multi_spike_states(self, m: Module) -> None:
+        """Let the lanes divide H of one row after the other by the threshold, then sweep it."""
+        with m.State("DIVIDE"):
+            with m.If(~self._some_left):
+                m.next = "DRAIN"
+            with m.Elif(self._credits == SpikeEncoder.DEPTH):
+                m.d.comb += [self.o.valid.eq(1), self.hold.eq(1), self.divide.eq(1)]
+                self._facts(m, OpKind.PEEK)
+                m.next = "DIVIDING"
+        with m.State("DIVIDING"):
+            m.d.comb += self.hold.eq(1)
+            with m.If(~self.dividing):
+                m.d.comb += self.o.valid.eq(1)
+                self._row(m, OpKind.SWEEP)
+                m.next = "DIVIDE"
 
     def _token_states(self, m: Module) -> None:
         """Take a token; when all populations are done, send it on."""
@@ -297,10 +398,16 @@ class Sequencer(wiring.Component):
                 self.ending.eq(end),
             ]
             with m.If(self.token.valid):
+                m.d.comb += [self.begins.eq(~end), self.ends.eq(end)]
                 m.next = "EMIT"
                 with m.If(visit):
                     m.d.sync += self.input_open.eq(0)
                     self._choose(m, end)
+                if self.config.history_rows:
+                    with m.If(~end & ~self.history_quiet & (self.n_replays != 0)):
+                        m.d.sync += self.input_open.eq(0)
+                        m.d.comb += self.replay.eq(1)
+                        m.next = "REPLAY"
         with m.State("EMIT"):
             low = Mux(
                 self.ending,

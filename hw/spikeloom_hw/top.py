@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, ResetSignal, Signal
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
@@ -13,13 +13,14 @@ from spikeloom.spec.memmap import address_bits, memory_map
 from .axi_lite import AxiLiteSlave, axi_lite_members
 from .core import Core
 from .registers import Registers
+from .sensor.port import PINS, SensorInput
 
 TOP_NAME = "spikeloom_core"
 WINDOW_BASE = 0x1000
 
 
 def port_members(config: BuildConfig) -> dict[str, wiring.Member]:
-    """Return the AXI ports of a build: ``s_axi_*``, ``s_axis_*`` and ``m_axis_*``."""
+    """Return the ports of a build: ``s_axi_*``, ``s_axis_*``, ``m_axis_*`` and its sensor's."""
     members = {
         f"s_axi_{name}": member for name, member in axi_lite_members(address_bits(config)).items()
     }
@@ -29,6 +30,8 @@ def port_members(config: BuildConfig) -> dict[str, wiring.Member]:
         members[f"m_axis_{name}"] = Out(width)
     members["s_axis_tready"] = Out(1)
     members["m_axis_tready"] = In(1)
+    if config.sensor:
+        members |= {f"aer_{name}": member for name, member in PINS.items()}
     return members
 
 
@@ -42,6 +45,8 @@ class Accelerator(wiring.Component):
     s_axis_*, m_axis_* : AXI4-Stream, 64 bits
         Beats of two event words (:mod:`spikeloom.spec.aer`).  A beat whose TKEEP is not all
         ones has its unkept words read as NULL.
+    aer_* : pins of the sensor input
+        In builds that have it (:mod:`~.sensor`).
 
     While ``CONTROL.RUN`` is 0 the core is held in reset and the host owns its memories.
     """
@@ -56,27 +61,55 @@ class Accelerator(wiring.Component):
         m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
         m.submodules.registers = registers = Registers(config)
         core = Core(config)
-        m.submodules.core = ResetInserter({"sync": ~registers.run | registers.reset_core})(core)
+        stopped = Signal(init=1)  # a register: the reset has a wide fan-out
+        m.d.sync += stopped.eq(~registers.run | registers.reset_core)
+        m.submodules.core = ResetInserter({"sync": stopped})(core)
         for name, member in axi_lite_members(address_bits(config)).items():
             outer, inner = getattr(self, f"s_axi_{name}"), getattr(bus.axi, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
-        self._streams(m, core)
         self._requests(m, bus, registers, core)
+        feed = core.i
+        if config.sensor:
+            m.submodules.sensor = sensor = SensorInput()
+            m.d.comb += sensor.reset.eq(stopped)
+            wiring.connect(m, sensor.o, core.i)
+            self._sensor(m, bus, sensor)
+            feed = sensor.host
+        self._streams(m, feed, core)
         return m
 
-    def _streams(self, m: Module, core: Core) -> None:
-        """Join the stream ports to the core; words that TKEEP leaves out become NULL."""
+    def _sensor(self, m: Module, bus: AxiLiteSlave, sensor: SensorInput) -> None:
+        """Join the sensor input to its pins and to the bus."""
+        for name, member in PINS.items():
+            outer, inner = getattr(self, f"aer_{name}"), getattr(sensor, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        hit = (bus.address < WINDOW_BASE) & sensor.hit
+        m.d.comb += [
+            sensor.offset.eq(bus.address[:12]),
+            sensor.write.eq(bus.write & hit),
+            sensor.write_data.eq(bus.write_data),
+            sensor.write_strobe.eq(bus.write_strobe),
+        ]
+        with m.If(hit):
+            m.d.comb += [
+                bus.write_error.eq(sensor.write_error),
+                bus.read_error.eq(sensor.read_error),
+                bus.read_data.eq(sensor.read_data),
+            ]
+
+    def _streams(self, m: Module, feed: stream.Interface, core: Core) -> None:
+        """Join the stream ports to ``feed`` and the core; words that TKEEP leaves out are NULL."""
         half = aer.WORD_BITS // 8
         for index in range(aer.BEAT_WORDS):
             kept = self.s_axis_tkeep[index * half : (index + 1) * half].all()
             word = self.s_axis_tdata.word_select(index, aer.WORD_BITS)
-            m.d.comb += core.i.payload.data.word_select(index, aer.WORD_BITS).eq(
+            m.d.comb += feed.payload.data.word_select(index, aer.WORD_BITS).eq(
                 word & kept.replicate(aer.WORD_BITS)
             )
         m.d.comb += [
-            core.i.valid.eq(self.s_axis_tvalid),
-            core.i.payload.last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(core.i.ready),
+            feed.valid.eq(self.s_axis_tvalid),
+            feed.payload.last.eq(self.s_axis_tlast),
+            self.s_axis_tready.eq(feed.ready),
             self.m_axis_tvalid.eq(core.o.valid),
             self.m_axis_tdata.eq(core.o.payload.data),
             self.m_axis_tlast.eq(core.o.payload.last),
@@ -103,6 +136,7 @@ class Accelerator(wiring.Component):
             registers.window_busy.eq(bus.write & ~is_register & registers.run),
             core.run.eq(registers.run),
             core.n_populations.eq(registers.n_populations),
+            core.n_replays.eq(registers.n_replays),
             core.host_data.eq(bus.write_data),
             refused.eq(~window_hit | registers.run),
             core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),

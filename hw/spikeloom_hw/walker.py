@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.tables import PROJECTIONS
+from spikeloom.spec.tables import GROUPS, PROJECTIONS, RUNS
 
-from .layouts import OpKind, Pair, lane_count_bits, op_layout, row_bits, table_row
-from .layouts import weight_address_bits as address_bits
+from .fanout import FanOut, group_request_layout, run_layout
+from .layouts import TABLE_BITS, OpKind, Pair, op_layout, table_row
+
+
+def group_members(config: BuildConfig) -> dict[str, wiring.Member]:
+    """Return the members with which groups and runs are read, none without such memories."""
+    if not config.groups:
+        return {}
+    return {
+        "group_index": Out(range(config.groups)),
+        "group_read": Out(1),
+        "group_row": In(table_row(GROUPS)),
+        "run_index": Out(range(config.runs)),
+        "run_read": Out(1),
+        "run_row": In(table_row(RUNS)),
+    }
 
 
 class Walker(wiring.Component):
-    """Visit every destination row of a pair of spikes, projection by projection.
+    """Visit every state row that a pair of spikes reaches, projection by projection.
 
     A pulse on ``restart`` names the source population's rows in the projection table;
-    the walker reads the first one and keeps it as long as there is only one.
+    the walker reads the first one and keeps it as long as there is only one.  A pair whose
+    spikes lie in different groups of a grouped projection is taken apart for it.
 
     Members
     -------
     i : stream of Pair, in
     o : stream of operations, out
-        Kind ADD; ``lanes`` is the number of neurons in the row.
+        Kind ADD; ``lanes`` is the number of synapses of a spike in the row.
     restart : In(1)
         Forget the present population; allowed while idle only.
     first_projection, n_projections : In(8)
@@ -32,11 +47,14 @@ class Walker(wiring.Component):
         Row of the projection table, read one cycle later from ``table_row``.
     table_row : In
         The row that ``table_index`` named in the cycle before; it is not registered here.
+    group_index, group_read, group_row, run_index, run_read, run_row
+        See :class:`~spikeloom_hw.fanout.FanOut`; in builds with groups.
     idle : Out(1)
-        No pair is held.
+        Nothing is held.
 
     Timing: one operation per cycle; two cycles from ``restart`` to the first pair, and
-    two cycles from one projection to the next.
+    two cycles from one projection to the next.  One cycle from a pair to its first operation,
+    and :attr:`FanOut.LATENCY_CYCLES` more for a grouped projection, whose pairs overlap.
     """
 
     RESTART_CYCLES = 2
@@ -49,101 +67,164 @@ class Walker(wiring.Component):
                 "i": In(stream.Signature(Pair)),
                 "o": Out(stream.Signature(self.op_layout)),
                 "restart": In(1),
-                "first_projection": In(8),
-                "n_projections": In(8),
-                "table_index": Out(8),
+                "first_projection": In(TABLE_BITS),
+                "n_projections": In(TABLE_BITS),
+                "table_index": Out(TABLE_BITS),
                 "table_row": In(table_row(PROJECTIONS)),
+                **group_members(config),
                 "idle": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        first, count, index = Signal(8), Signal(8), Signal(8)
-        loading = Signal(2)
-        ready = Signal()
-        busy = Signal()
-        pair = Signal(Pair, reset_less=True)
-        begin = Signal()
-        take = Signal()
-        single = Signal()
-        done = self._rows(m, busy, begin, pair)
+        self._first, self._count = Signal(TABLE_BITS), Signal(TABLE_BITS)
+        self._index = Signal(TABLE_BITS)
+        self._single, self._ready = Signal(), Signal()
+        busy, odd_only = Signal(), Signal()
+        kept = Signal(Pair, reset_less=True)
+        pair = Signal(Pair)
+        go, split, finished = Signal(), Signal(), Signal()
         last_projection = Signal()
         m.d.comb += [
-            self.table_index.eq(first + index),
-            last_projection.eq(index + 1 == count),
-            take.eq(ready & (~busy | (done & single))),
-            self.i.ready.eq(take),
-            self.idle.eq(~busy),
-            begin.eq((take & self.i.valid) | (busy & loading[1])),
+            pair.eq(Mux(busy, kept, self.i.payload)),
+            last_projection.eq(self._single | (self._index + 1 == self._count)),
+            finished.eq(go & ~split),
+            self.i.ready.eq(go & ~busy),
         ]
-        m.d.sync += loading.eq(loading << 1)
-        with m.If(loading[0]):
-            m.d.sync += ready.eq(1)
-        with m.If(done):
-            m.d.sync += busy.eq(~last_projection)
-            with m.If(~single):
-                m.d.sync += [
-                    ready.eq(0),
-                    loading.eq(1),
-                    index.eq(Mux(last_projection, 0, index + 1)),
-                ]
-        with m.If(take & self.i.valid):
-            m.d.sync += [busy.eq(1), pair.eq(self.i.payload)]
-        with m.If(self.restart):
-            m.d.sync += [
-                first.eq(self.first_projection),
-                count.eq(self.n_projections),
-                single.eq(self.n_projections == 1),
-                index.eq(0),
-                ready.eq(0),
-                loading.eq(self.n_projections != 0),
-            ]
+        with m.If(go):
+            m.d.sync += [busy.eq(split | ~last_projection), odd_only.eq(split)]
+            with m.If(~busy):
+                m.d.sync += kept.eq(self.i.payload)
+        offered = Signal()
+        m.d.comb += offered.eq(self._ready & (busy | self.i.valid))
+        rows_idle = self._visit(m, offered, pair, odd_only, go, split)
+        self._projections(m, finished & ~self._single, last_projection)
+        m.d.comb += self.idle.eq(~busy & rows_idle)
         return m
 
-    def _rows(self, m: Module, busy: Signal, begin: Signal, pair: Signal) -> Signal:
-        """Count through the rows of one projection; return that its last row is taken."""
-        config = self.config
-        entry = self.table_row
-        row = Signal(row_bits(config), reset_less=True)
-        left = Signal(row_bits(config), reset_less=True)
-        even = Signal(address_bits(config), reset_less=True)
-        odd = Signal(address_bits(config), reset_less=True)
-        last_row = Signal(reset_less=True)
-        active = Signal()
-        lanes = Signal(lane_count_bits(config))
-        done = Signal()
-        source = Signal(Pair)
+    def _projections(self, m: Module, advance: Value, last_projection: Signal) -> None:
+        """Read the row of the projection in work; move on to the next one."""
+        loading = Signal(2)
+        m.d.comb += self.table_index.eq(self._first + self._index)
+        m.d.sync += loading.eq(loading << 1)
+        with m.If(loading[0]):
+            m.d.sync += self._ready.eq(1)
+        with m.If(advance):
+            m.d.sync += [
+                self._ready.eq(0),
+                loading.eq(1),
+                self._index.eq(Mux(last_projection, 0, self._index + 1)),
+            ]
+        with m.If(self.restart):
+            m.d.sync += [
+                self._first.eq(self.first_projection),
+                self._count.eq(self.n_projections),
+                self._single.eq(self.n_projections == 1),
+                self._index.eq(0),
+                self._ready.eq(0),
+                loading.eq(self.n_projections != 0),
+            ]
+
+    def _visit(
+        self,
+        m: Module,
+        offered: Signal,
+        pair: data.View,
+        odd_only: Signal,
+        go: Signal,
+        split: Signal,
+    ) -> Value:
+        """Send a pair to its rows, or to the look-up of its groups; return that all is done."""
+        config, entry = self.config, self.table_row
+        layout = run_layout(config)
+        run, load = Signal(layout), Signal()
+        rows_free, active = self._rows(m, run, load)
+        direct = Signal(layout)
         m.d.comb += [
-            source.eq(Mux(busy & ~done, pair, self.i.payload)),
-            lanes.eq(Mux(last_row, entry.lanes_last, config.lanes)),
-            self.o.valid.eq(active),
-            self.o.payload.kind.eq(OpKind.ADD),
-            self.o.payload.row.eq(row),
-            self.o.payload.even_valid.eq(pair.even_valid),
-            self.o.payload.odd_valid.eq(pair.odd_valid),
-            self.o.payload.even.eq(even),
-            self.o.payload.odd.eq(odd),
-            self.o.payload.lanes.eq(lanes),
-            self.o.payload.last_row.eq(last_row),
-            done.eq(active & self.o.ready & last_row),
+            direct.row.eq(entry.row_base),
+            direct.left.eq(entry.n_rows - 1),
+            direct.lanes.eq(config.lanes),
+            direct.lanes_last.eq(entry.lanes_last),
+            direct.even_valid.eq(pair.even_valid),
+            direct.odd_valid.eq(pair.odd_valid),
+            direct.even.eq(entry.weight_base + pair.even),
+            direct.odd.eq(entry.weight_base + pair.odd),
+            direct.stride.eq(entry.stride),
+            direct.shift.eq(entry.shift),
+            direct.magnitude.eq(pair.magnitude),
         ]
+        if not config.groups:
+            m.d.comb += [go.eq(offered & rows_free), load.eq(go), run.eq(direct)]
+            return ~active
+        m.submodules.fan_out = fan_out = FanOut(config)
+        for name in group_members(config):
+            inner, outer = getattr(fan_out, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if name.endswith("_row") else outer.eq(inner)
+        same = self._request(m, fan_out.i.payload, pair, odd_only)
+        m.d.comb += [
+            split.eq(entry.grouped & pair.even_valid & pair.odd_valid & ~odd_only & ~same),
+            fan_out.i.valid.eq(offered & entry.grouped),
+            fan_out.o.ready.eq(rows_free),
+            go.eq(offered & Mux(entry.grouped, fan_out.i.ready, rows_free & ~fan_out.o.valid)),
+            load.eq(rows_free & (fan_out.o.valid | (offered & ~entry.grouped))),
+            run.eq(Mux(fan_out.o.valid, fan_out.o.payload, direct)),
+        ]
+        return ~active & fan_out.idle
+
+    def _request(self, m: Module, request: data.View, pair: data.View, odd_only: Signal) -> Value:
+        """Fill in the request of a pair; return that both spikes are of one group."""
+        entry = self.table_row
+        assert request.shape() == group_request_layout(self.config)
+        sources = [Cat(Const(0, 1), pair.even), Cat(Const(1, 1), pair.odd)]
+        groups = [Signal(len(s), name=f"group{i}") for i, s in enumerate(sources)]
+        inside = Signal(len(pair.even))
+        same = Signal()
+        first = Signal()
+        outside = Const(-1, len(inside) + 1) << entry.group_bits
+        m.d.comb += [
+            *(group.eq(s >> entry.group_bits) for group, s in zip(groups, sources, strict=True)),
+            inside.eq(Mux(entry.shared, 0, ~(outside >> 1))),
+            same.eq(groups[0] == groups[1]),
+            first.eq(pair.even_valid & ~odd_only),
+            request.group.eq(entry.group_base + Mux(first, groups[0], groups[1])),
+            request.even_valid.eq(first),
+            request.odd_valid.eq(pair.odd_valid & (~first | same)),
+            request.even.eq(pair.even & inside),
+            request.odd.eq(pair.odd & inside),
+            request.stride.eq(entry.stride),
+            request.shift.eq(entry.shift),
+            request.magnitude.eq(pair.magnitude),
+        ]
+        return same
+
+    def _rows(self, m: Module, run: data.View, load: Signal) -> tuple[Value, Signal]:
+        """Count through the rows of a run; return that another one may be loaded, and busy."""
+        now = Signal(run_layout(self.config), reset_less=True)
+        active, last_row = Signal(), Signal(reset_less=True)
+        op = self.o.payload
+        m.d.comb += [
+            self.o.valid.eq(active),
+            op.kind.eq(OpKind.ADD),
+            op.row.eq(now.row),
+            op.even_valid.eq(now.even_valid),
+            op.odd_valid.eq(now.odd_valid),
+            op.even.eq(now.even),
+            op.odd.eq(now.odd),
+            op.lanes.eq(Mux(last_row, now.lanes_last, now.lanes)),
+            op.last_row.eq(last_row),
+        ]
+        if self.config.graded:
+            m.d.comb += [op.magnitude.eq(now.magnitude), op.shift.eq(now.shift)]
         with m.If(self.o.ready & active):
             m.d.sync += [
                 active.eq(~last_row),
-                row.eq(row + 1),
-                left.eq(left - 1),
-                last_row.eq(left == 1),
-                even.eq(even + entry.stride),
-                odd.eq(odd + entry.stride),
+                last_row.eq(now.left == 1),
+                now.row.eq(now.row + 1),
+                now.left.eq(now.left - 1),
+                now.even.eq(now.even + now.stride),
+                now.odd.eq(now.odd + now.stride),
             ]
-        with m.If(begin):
-            m.d.sync += [
-                active.eq(1),
-                row.eq(entry.row_base),
-                left.eq(entry.n_rows - 1),
-                last_row.eq(entry.n_rows == 1),
-                even.eq(entry.weight_base + source.even),
-                odd.eq(entry.weight_base + source.odd),
-            ]
-        return done
+        with m.If(load):
+            m.d.sync += [active.eq(1), now.eq(run), last_row.eq(run.left == 0)]
+        return ~active | (self.o.ready & last_row), active

@@ -7,10 +7,10 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.memmap import memory_map
 
-from .layouts import weight_address_bits
+from .layouts import WEIGHT_BITS, weight_address_bits
 
-WEIGHT_BITS = 8
 LANES_PER_MEMORY = 8
 
 
@@ -27,11 +27,12 @@ class WeightBank(wiring.Component):
     valid : In(1)
         Qualifies ``address``; an invalid read gives zero weights.
     weights : Out
-        Signed weights of all lanes, ``LATENCY_CYCLES`` after the address.
-    raw : Out
-        The memory's own output, one cycle after the address, for read-back.
+        Signed weights of all lanes, ``LATENCY_CYCLES`` after the address; stored in
+        ``weight_bits`` bits each.
+    word : In, value : Out(32)
+        The 32-bit word of the weights that are shown, for read-back.
     write_row, write_word, write_data, write : In
-        Write one 32-bit word (four lanes) of a row.
+        Write one 32-bit word of a row.
     """
 
     LATENCY_CYCLES = 2
@@ -39,15 +40,16 @@ class WeightBank(wiring.Component):
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
         bits = weight_address_bits(config)
-        words = config.lanes // 4
+        self.words = memory_map(config)["weights_even"].row_words
         super().__init__(
             {
                 "address": In(bits),
                 "valid": In(1),
                 "weights": Out(data.ArrayLayout(signed(WEIGHT_BITS), config.lanes)),
-                "raw": Out(unsigned(WEIGHT_BITS * config.lanes)),
+                "word": In(range(max(self.words, 2))),
+                "value": Out(32),
                 "write_row": In(bits),
-                "write_word": In(range(max(words, 2))),
+                "write_word": In(range(max(self.words, 2))),
                 "write_data": In(32),
                 "write": In(1),
             }
@@ -56,15 +58,13 @@ class WeightBank(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        lanes = min(LANES_PER_MEMORY, config.lanes)
-        words = lanes // 4
-        valid = Signal()
+        words = min(max(LANES_PER_MEMORY * config.weight_bits // 32, 1), self.words)
+        valid = Signal(reset_less=True)  # the host reads while the core is held in reset
         m.d.sync += valid.eq(self.valid)
         raw = []
-        for group in range(config.lanes // lanes):
-            shape = unsigned(WEIGHT_BITS * lanes)
+        for group in range(self.words // words):
             m.submodules[f"memory{group}"] = mem = memory.Memory(
-                shape=shape, depth=config.weight_rows, init=[]
+                shape=unsigned(32 * words), depth=config.weight_rows, init=[]
             )
             write = mem.write_port(granularity=32)
             read = mem.read_port(domain="sync")
@@ -78,8 +78,10 @@ class WeightBank(wiring.Component):
                     self.write & (self.write_word == group * words + word)
                 )
             raw.append(read.data)
-        m.d.comb += self.raw.eq(Cat(raw))
-        out = Signal(self.raw.shape(), reset_less=True)
-        m.d.sync += out.eq(Mux(valid, self.raw, 0))
-        m.d.comb += self.weights.as_value().eq(out)
+        bits = config.weight_bits
+        out = Signal(bits * config.lanes, reset_less=True)
+        m.d.sync += out.eq(Mux(valid, Cat(raw), 0))
+        m.d.comb += self.value.eq(out.word_select(self.word, 32) if self.words > 1 else out)
+        for lane in range(config.lanes):
+            m.d.comb += self.weights[lane].eq(out.word_select(lane, bits).as_signed())
         return m

@@ -10,6 +10,8 @@ same core, and part after a reset, so that nothing may be left behind.
 
     python -m spikeloom_sim.campaign --networks 1000 --seed 1 --json campaign.json
 
+With ``--contract`` the networks are those of :mod:`.random_contract`, on builds that can run all
+of them.
 Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
 arguments that repeat it alone (``--seed S --first N --networks 1``).
 """
@@ -21,12 +23,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spikeloom.artefact import Artefact, write_artefact
 from spikeloom.board.driver import Board
@@ -34,12 +37,13 @@ from spikeloom.compile import compile_network
 from spikeloom.files import write_atomically
 from spikeloom.report import to_json
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.errors import EngineError, SpikeLoomError, UsageError
+from spikeloom.spec.errors import CapacityError, EngineError, SpikeLoomError, UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import Network
 
 from .compare import first_difference
 from .golden import GoldenModel
+from .random_contract import random_contract_input, random_contract_network
 from .random_networks import random_input, random_network
 from .run import as_trace
 from .transports import open_transport
@@ -51,6 +55,17 @@ BUILDS = (
 )
 """Geometries that the networks are spread over: many rows, or few."""
 
+_WHOLE: dict[str, Any] = {
+    **{"weight_rows": 8192, "groups": 4096, "runs": 16384, "history_rows": 16384},
+    **dict.fromkeys(("graded", "refractory", "current", "multi_spike"), True),
+}
+
+CONTRACT_BUILDS = (
+    BuildConfig("contract-4", lanes=4, state_rows=256, parameter_rows=256, **_WHOLE),
+    BuildConfig("contract-8", lanes=8, state_rows=128, parameter_rows=128, **_WHOLE),
+)
+"""Builds of the whole contract, with room for what :mod:`.random_contract` draws."""
+
 STALLS = (0.0, 0.1, 0.5, 0.9)
 
 
@@ -61,6 +76,7 @@ class Outcome:
     engine: str
     seed: int
     first: int
+    contract: bool = False
     networks: int = 0
     runs: int = 0
     samples: int = 0
@@ -79,18 +95,27 @@ class Case:
     number: int
     config: BuildConfig
     network: Network
-    inputs: np.ndarray[Any, Any]
+    inputs: dict[str, NDArray[Any]]
     stalls: dict[str, Any]
     again: str
 
+    @property
+    def n_ticks(self) -> int:
+        """Ticks of each sample."""
+        return next(iter(self.inputs.values())).shape[1]
 
-def draw(seed: int, number: int) -> Case:
-    """Return case ``number`` of the campaign ``seed``."""
+
+def draw(seed: int, number: int, contract: bool = False) -> Case:
+    """Return case ``number`` of the campaign ``seed``, of the whole ``contract`` or not."""
     rng = np.random.default_rng([seed, number])
-    config = BUILDS[int(rng.integers(len(BUILDS)))]
-    network = random_network(rng, config)
+    builds = CONTRACT_BUILDS if contract else BUILDS
+    config = builds[int(rng.integers(len(builds)))]
+    network = _fitting(rng, config) if contract else random_network(rng, config)
     samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))
-    inputs = random_input(rng, network, samples, ticks)
+    if contract:
+        inputs: dict[str, NDArray[Any]] = {**random_contract_input(rng, network, samples, ticks)}
+    else:
+        inputs = {network.inputs[0].name: random_input(rng, network, samples, ticks)}
     stalls = {
         "stall_in": float(rng.choice(STALLS)),
         "stall_out": float(rng.choice(STALLS)),
@@ -100,10 +125,19 @@ def draw(seed: int, number: int) -> Case:
     return Case(number, config, network, inputs, stalls, again)
 
 
+def _fitting(rng: np.random.Generator, config: BuildConfig) -> Network:
+    """Draw networks of the contract until the delays of one fit the build."""
+    while True:
+        network = random_contract_network(rng)
+        with suppress(CapacityError):
+            compile_network(network, config)
+            return network
+
+
 @contextmanager
 def _artefact(case: Case) -> Iterator[Artefact]:
     compiled = compile_network(case.network, case.config)
-    facts = InputFacts(case.network.inputs[0].shape, case.inputs.shape[1])
+    facts = InputFacts(case.network.inputs[0].shape, case.n_ticks)
     with tempfile.TemporaryDirectory(prefix="spikeloom-campaign-") as folder:
         yield write_artefact(
             Path(folder) / "artefact",
@@ -116,8 +150,7 @@ def _artefact(case: Case) -> Iterator[Artefact]:
 
 def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
     """Run one case and return what differs, None if nothing does."""
-    inputs = case.inputs.reshape(*case.inputs.shape[:2], *case.network.inputs[0].shape)
-    expected = GoldenModel(case.network).run(inputs)
+    expected = GoldenModel(case.network).run(case.inputs)
     with (
         _artefact(case) as artefact,
         Board(open_transport(engine, artefact, options=case.stalls)) as board,
@@ -126,12 +159,12 @@ def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
         for attempt in range(2 if case.again else 1):
             if attempt and case.again == "reset":
                 board.reset()
-            result = board.run(inputs)
+            result = board.run(case.inputs)
             difference = first_difference(expected, as_trace(result, expected))
             if difference is not None:
                 return f"run {attempt + 1}: {difference}"
             outcome.runs += 1
-            outcome.samples += len(inputs)
+            outcome.samples += len(result.sops)
             outcome.cycles += int(result.cycles.sum())
             outcome.sops += int(result.sops.sum())
             for name, spikes in expected.spikes.items():
@@ -141,7 +174,9 @@ def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
     return None
 
 
-def campaign(engine: str, seed: int, first: int, networks: int, progress: bool) -> Outcome:
+def campaign(
+    engine: str, seed: int, first: int, networks: int, progress: bool, contract: bool = False
+) -> Outcome:
     """Run ``networks`` cases from number ``first`` on; stops at no failure.
 
     Raises :class:`UsageError` for numbers that make no campaign and :class:`EngineError` for
@@ -150,10 +185,10 @@ def campaign(engine: str, seed: int, first: int, networks: int, progress: bool) 
     for name, value, least in (("networks", networks, 1), ("seed", seed, 0), ("first", first, 0)):
         if value < least:
             raise UsageError(f"{name} must be at least {least}, not {value}")
-    outcome = Outcome(engine, seed, first)
+    outcome = Outcome(engine, seed, first, contract)
     start = time.perf_counter()
     for number in range(first, first + networks):
-        case = draw(seed, number)
+        case = draw(seed, number, contract)
         try:
             wrong = run_case(case, engine, outcome)
         except (EngineError, UsageError):
@@ -162,7 +197,8 @@ def campaign(engine: str, seed: int, first: int, networks: int, progress: bool) 
             wrong = f"{type(error).__name__}: {error}"
         outcome.networks += 1
         if wrong is not None:
-            repeat = f"--engine {engine} --seed {seed} --first {number} --networks 1"
+            whole = " --contract" if contract else ""
+            repeat = f"--engine {engine} --seed {seed} --first {number} --networks 1{whole}"
             outcome.failures.append(f"network {number} ({repeat}): {wrong}")
             print(outcome.failures[-1], file=sys.stderr, flush=True)
         if progress and outcome.networks % 50 == 0:
@@ -189,11 +225,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--engine", default="verilator", help="pysim, cxxrtl or verilator (verilator)"
     )
+    parser.add_argument("--contract", action="store_true", help="networks of the whole contract")
     parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
     args = parser.parse_args(argv)
     print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
     try:
-        outcome = campaign(args.engine, args.seed, args.first, args.networks, progress=True)
+        outcome = campaign(
+            args.engine, args.seed, args.first, args.networks, True, contract=args.contract
+        )
     except (EngineError, UsageError) as error:
         print(f"campaign: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -45,7 +45,7 @@ class Trace:
         Per population, int32 of shape (S, n): V after the last tick (``initial`` if T = 0).
     sops
         int64 of shape (S,): synaptic operations, one per event and existing synapse,
-        zero weights included; a graded event is one event.
+        zero weights included (rule S4).
     outputs
         Names of the output populations.
 
@@ -268,7 +268,7 @@ class _Synapses:
     def __init__(self, network: Network, projection: Projection) -> None:
         self.projection = projection
         self.ends = network.ends(projection)
-        self.graded = network.source(projection.source).graded
+        self.source = network.source(projection.source)
 
     def deliver(
         self,
@@ -283,13 +283,14 @@ class _Synapses:
         if tick < projection.delay:
             return 0
         sources = arrays if projection.source in arrays else trace.spikes
-        events = sources[projection.source][sample, tick - projection.delay]
+        values = sources[projection.source][sample, tick - projection.delay]
+        events = self.source.events(values)
         sops = 0
-        for neuron in np.flatnonzero(events):
-            magnitude = int(events[neuron])
+        for neuron in np.flatnonzero(values):
+            magnitude = int(values[neuron])
             reached, weights = projection.kind.fan_out(int(neuron), self.ends, projection.weights)
             arriving[reached] += (weights * magnitude) << projection.shift
-            sops += len(reached) * (1 if self.graded else magnitude)
+            sops += len(reached) * int(events[neuron])
         return sops
 
 

@@ -65,7 +65,7 @@ class _Synapses:
         self.delay = projection.delay
         self._kind = projection.kind
         self._ends = network.ends(projection)
-        self._graded = network.source(projection.source).graded
+        self._source = network.source(projection.source)
         self._sizes = self._kind.fan_out_sizes(self._ends, projection.weights)
         weights = projection.weights.astype(np.int64) << projection.shift
         everything = np.ones((1, self._ends.n_source), np.int64)
@@ -73,10 +73,9 @@ class _Synapses:
         self._events_limit = FLOAT32_EXACT // max(largest_sum, 1)
         self._weights: NDArray[Any] = weights.astype(np.float32)
 
-    def sops(self, events: NDArray[np.integer[Any]]) -> Int64:
-        """Return the operations of ``events`` (samples, ticks, n), int64 of shape (samples,)."""
-        counted = (events != 0) if self._graded else events
-        total: Int64 = counted.sum(axis=1, dtype=np.int64) @ self._sizes
+    def sops(self, values: NDArray[np.integer[Any]]) -> Int64:
+        """Return the operations of ``values`` (samples, ticks, n), int64 of shape (samples,)."""
+        total: Int64 = self._source.events(values).sum(axis=1, dtype=np.int64) @ self._sizes
         return total
 
     def arriving(self, events: NDArray[np.integer[Any]]) -> Int64:

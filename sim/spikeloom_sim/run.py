@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from spikeloom.artefact import Artefact
 from spikeloom.board.driver import Board
+from spikeloom.board.inputs import check_all
 from spikeloom.board.loaded import prepare
 from spikeloom.board.result import PopulationTrace, RunResult
-from spikeloom.board.words import check_inputs
 from spikeloom.spec.errors import EngineError, UsageError
-from spikeloom.spec.network import InputPopulation, Network, Reset
+from spikeloom.spec.network import Network, Reset
 
 from .compare import Difference, first_difference
 from .golden import Trace
 from .matrix import MatrixModel
 from .transports import ENGINES, open_transport
+
+Inputs = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
 VERIFY_SAMPLES = 64
 """Samples verified at a time, so that potentials of large runs need little memory."""
@@ -45,16 +47,16 @@ class Verification:
         return out
 
 
-def golden_trace(artefact: Artefact, inputs: NDArray[np.generic]) -> Trace:
+def golden_trace(artefact: Artefact, inputs: Inputs) -> Trace:
     """Return the golden model's run of ``inputs`` (samples, ticks, *user input shape)."""
     network = artefact.network()
-    return MatrixModel(network).run(_for_population(artefact, network, inputs))
+    return MatrixModel(network).run(_for_populations(artefact, network, inputs))
 
 
 def run_artefact(
     artefact: Artefact,
     engine: str,
-    inputs: NDArray[np.generic],
+    inputs: Inputs,
     *,
     probe: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -68,7 +70,8 @@ def run_artefact(
     engine
         One of :data:`~spikeloom_sim.transports.ENGINES`.
     inputs
-        Integers (samples, ticks, *input shape), in the user's axis order.
+        Integers (samples, ticks, *input shape), in the user's axis order; a mapping from
+        names to arrays for a network of several inputs.
     probe
         ``"all"`` for every spike and potential of every population.
     options
@@ -87,7 +90,7 @@ def run_artefact(
 def verify_artefact(
     artefact: Artefact,
     engine: str,
-    inputs: NDArray[np.generic],
+    inputs: Inputs,
     *,
     options: Mapping[str, Any] | None = None,
 ) -> Verification:
@@ -99,12 +102,13 @@ def verify_artefact(
         raise UsageError("verify compares an engine with the golden model; name another engine")
     if engine not in ENGINES:
         raise EngineError(f"engine must be one of {', '.join(ENGINES[1:])}, not {engine!r}")
-    _check_early(artefact, inputs)
+    arrays = _check_early(artefact, inputs)
+    n_samples = len(next(iter(arrays.values())))
     compared = mismatches = cycles = sops = 0
     with Board(open_transport(engine, artefact, options=options)) as board:
         board.load(artefact, probe="all")
-        for start in range(0, len(inputs), VERIFY_SAMPLES):
-            batch = inputs[start : start + VERIFY_SAMPLES]
+        for start in range(0, n_samples, VERIFY_SAMPLES):
+            batch = {name: a[start : start + VERIFY_SAMPLES] for name, a in arrays.items()}
             expected = golden_trace(artefact, batch)
             result = board.run(batch)
             found = as_trace(result, expected)
@@ -115,9 +119,9 @@ def verify_artefact(
             if difference is not None:
                 mismatches = _n_unequal(expected, found)
                 shifted = Difference(**{**vars(difference), "sample": difference.sample + start})
-                done = start + len(batch)
+                done = min(start + VERIFY_SAMPLES, n_samples)
                 return Verification(engine, done, compared, mismatches, shifted, cycles, sops)
-    return Verification(engine, len(inputs), compared, 0, None, cycles, sops)
+    return Verification(engine, n_samples, compared, 0, None, cycles, sops)
 
 
 def as_trace(result: RunResult, like: Trace) -> Trace:
@@ -132,25 +136,21 @@ def as_trace(result: RunResult, like: Trace) -> Trace:
     return Trace(**found, sops=result.sops, outputs=like.outputs)
 
 
-def _check_early(artefact: Artefact, inputs: NDArray[np.generic]) -> None:
-    """Refuse an artefact and inputs that will not do before a simulator is built for them."""
+def _check_early(artefact: Artefact, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    """Refuse an artefact and inputs that will not do before a simulator is built for them.
+
+    Returns the input of every population, of shape (samples, ticks, n).
+    """
     prepare(artefact, None)
-    _for_population(artefact, artefact.network(), inputs)
+    return _for_populations(artefact, artefact.network(), inputs)
 
 
-def _for_population(
-    artefact: Artefact, network: Network, inputs: NDArray[np.generic]
-) -> NDArray[Any]:
-    """Check the inputs as the driver does and bring them to the population's axis order."""
-    source = network.inputs[0]
-    array = check_inputs(inputs, artefact.input, source.max_magnitude, source.min_magnitude)
-    if artefact.input.axes == "channels_first":
-        array = np.moveaxis(array, 2, -1)
-    return np.ascontiguousarray(array).reshape(*array.shape[:2], _size(source))
-
-
-def _size(source: InputPopulation) -> int:
-    return source.n_neurons
+def _for_populations(
+    artefact: Artefact, network: Network, inputs: Inputs
+) -> dict[str, NDArray[Any]]:
+    """Check the inputs as the driver does and bring them to the populations' axis order."""
+    checked = check_all(inputs, artefact.input, network.inputs)
+    return {name: np.ascontiguousarray(values.flat()) for name, values in checked.items()}
 
 
 def _as_result(network: Network, trace: Trace) -> RunResult:

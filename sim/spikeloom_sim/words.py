@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeloom.spec import aer
+from spikeloom.compile.inputs import place_inputs
+from spikeloom.spec import aer, numfmt
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.errors import DeviceError
 from spikeloom.spec.network import Network
@@ -47,9 +48,8 @@ class Shown:
 
 
 def population_indices(network: Network) -> dict[str, int]:
-    """Return the table index of every population: inputs first, then :meth:`Network.order`."""
-    names = [*(p.name for p in network.inputs), *(p.name for p in network.order())]
-    return {name: index for index, name in enumerate(names)}
+    """Return the table index of every population of neurons; 0 stands for all inputs."""
+    return {p.name: index for index, p in enumerate(network.order(), 1)}
 
 
 class _BeatList:
@@ -95,6 +95,17 @@ def _spike_beats(beats: _BeatList, population: int, counts: NDArray[Any], phase:
         )
 
 
+def _graded_beats(
+    beats: _BeatList, population: int, values: NDArray[Any], phase: int, first: int = 0
+) -> None:
+    """Add a GRADED and a SPIKE word for each nonzero of ``values`` (S, T, n)."""
+    n_ticks = values.shape[1]
+    sample, tick, neuron = np.nonzero(values)
+    magnitudes = values[sample, tick, neuron].astype(np.int64) & 0xFF
+    spikes = aer.addressed(Kind.SPIKE, population, neuron + first)
+    beats.add(_key(sample, tick, phase, n_ticks), aer.word(Kind.GRADED) | magnitudes, spikes)
+
+
 def _markers(beats: _BeatList, n_samples: int, n_ticks: int, first_sample: int) -> None:
     sample, tick = np.indices((n_samples, n_ticks))
     beats.add(_key(sample, tick, _LAST_PHASE, n_ticks), aer.word(Kind.TICK) | tick)
@@ -106,11 +117,16 @@ def _markers(beats: _BeatList, n_samples: int, n_ticks: int, first_sample: int) 
 def encode_inputs(network: Network, inputs: Inputs, first_sample: int = 0) -> Beats:
     """Return the beats that send ``inputs`` (see :func:`.golden.check_inputs`) to a core."""
     arrays = check_inputs(network, inputs)
-    indices = population_indices(network)
     beats = _BeatList()
     n_samples, n_ticks = next(iter(arrays.values())).shape[:2]
-    for name, array in arrays.items():
-        _spike_beats(beats, indices[name], array, indices[name])
+    for phase, placed in enumerate(place_inputs(network)):
+        values = np.zeros_like(arrays[placed.name])
+        values[:, placed.delay :] = arrays[placed.name][:, : max(n_ticks - placed.delay, 0)]
+        if placed.signed:
+            _graded_beats(beats, 0, values, phase, placed.address)
+        else:
+            padded = np.pad(values, ((0, 0), (0, 0), (placed.address, 0)))
+            _spike_beats(beats, 0, padded, phase)
     _markers(beats, n_samples, n_ticks, first_sample)
     return beats.sorted()
 
@@ -133,7 +149,10 @@ def encode_answer(network: Network, trace: Trace, shown: Shown) -> tuple[Beats, 
             sample, tick, _ = np.indices(spikes.shape)
             key = _key(sample, tick, 2 * index, n_ticks)
             beats.add(key, readout, _value(trace.potentials[name]))
-        if name in shown.spikes:
+        if name in shown.spikes and network.population(name).multi_spike:
+            for digit in range(numfmt.MAGNITUDE_MAX.bit_length()):
+                _graded_beats(beats, index, spikes & (1 << digit), 2 * index + 1)
+        elif name in shown.spikes:
             _spike_beats(beats, index, spikes, 2 * index + 1)
         if name in shown.final:
             key = _key(samples, n_ticks, 2 * index, n_ticks)[:, None]
@@ -173,6 +192,9 @@ def decode_answer(
     potentials: dict[str, NDArray[np.int32]] = {}
     final: dict[str, NDArray[np.int32]] = {}
     values = aer.signed_payload_of(np.append(words[1:], np.uint32(0)))
+    before = np.append(np.uint32(0), words[:-1])
+    graded = aer.kind_of(before) == Kind.GRADED
+    magnitudes = np.where(graded, aer.payload_of(before), 1)
     indices = population_indices(network)
     _check_addresses(words, kinds, indices, sizes, shown)
     for name, n in sizes.items():
@@ -181,8 +203,8 @@ def decode_answer(
         if name in shown.spikes:
             at = mine & (kinds == Kind.SPIKE)
             counts = np.zeros((n_samples, n_ticks, n), np.int64)
-            np.add.at(counts, (sample[at], tick[at], neuron[at]), 1)
-            if counts.max(initial=0) > 1:
+            np.add.at(counts, (sample[at], tick[at], neuron[at]), magnitudes[at])
+            if counts.max(initial=0) > 1 and not network.population(name).multi_spike:
                 raise DeviceError(f"a neuron of {name} sent two spikes in one tick")
             spikes[name] = counts.astype(np.uint8)
         readout = mine & (kinds == Kind.READOUT)
@@ -199,8 +221,7 @@ def decode_answer(
 
 def _check_kinds(words: aer.Words, kinds: aer.Words, n_samples: int, n_ticks: int) -> None:
     """Raise :class:`DeviceError` unless the markers of all samples came, in order."""
-    known = (Kind.SPIKE, Kind.TICK, Kind.END, Kind.READOUT, Kind.VALUE, Kind.CYCLES, Kind.SOPS)
-    strange = ~np.isin(kinds, known)
+    strange = ~np.isin(kinds, [kind for kind in Kind if kind is not Kind.NULL])
     if strange.any():
         raise DeviceError(f"a core sent the word {int(words[strange][0]):#010x} of unknown kind")
     for kind, expected in (
@@ -216,9 +237,11 @@ def _check_kinds(words: aer.Words, kinds: aer.Words, n_samples: int, n_ticks: in
     frame = np.append(np.full(n_ticks, int(Kind.TICK)), int(Kind.END))
     if not np.array_equal(aer.kind_of(markers), np.tile(frame, n_samples)):
         raise DeviceError(f"every sample of an answer must have {n_ticks} TICK words and then END")
-    follows = np.append(kinds[1:], 0) == Kind.VALUE
-    if not np.array_equal(follows, kinds == Kind.READOUT):
+    behind = np.append(kinds[1:], 0)
+    if not np.array_equal(behind == Kind.VALUE, kinds == Kind.READOUT):
         raise DeviceError("a core must send VALUE behind every READOUT and nowhere else")
+    if (behind[kinds == Kind.GRADED] != Kind.SPIKE).any():
+        raise DeviceError("a core must send SPIKE behind every GRADED")
 
 
 def _check_addresses(

@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from . import __version__
 from .spec.errors import ArtefactError, NetworkError
 from .spec.manifest import (
-    IMAGE_FILES,
     MANIFEST_FILE,
     MAX_MANIFEST_BYTES,
     NETWORK_FILE,
     BuildFacts,
     InputFacts,
     Manifest,
+    image_files,
 )
 from .spec.network import Network
 
@@ -77,7 +77,7 @@ class Artefact:
 
         memories = memory_map(self.build.config)
         out = {}
-        for name, file in IMAGE_FILES.items():
+        for name, file in image_files(self.build.config).items():
             data = _read_checked(self.path, self.manifest, file)
             if len(data) % 4:
                 raise ArtefactError(
@@ -244,7 +244,7 @@ def write_artefact(
         NETWORK_FILE: save({k: np.array(v, order="C") for k, v in network.tensors().items()})
     }
     if build is not None:
-        for name, file in IMAGE_FILES.items():
+        for name, file in image_files(build.config).items():
             payload[file] = np.ascontiguousarray((images or {})[name], "<u4").tobytes()
     manifest = Manifest(
         spikeloom=__version__,

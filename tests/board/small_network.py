@@ -5,7 +5,7 @@ import numpy as np
 from spikeloom.artefact import write_artefact
 from spikeloom.spec.build import build_id
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.manifest import BuildFacts, InputFacts, PlacedPopulation
+from spikeloom.spec.manifest import BuildFacts, InputFacts, PlacedInput, PlacedPopulation
 from spikeloom.spec.memmap import memory_map
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection, Reset
 from spikeloom.spec.tables import POPULATIONS, PROJECTIONS, FireSelect, pack_row
@@ -90,12 +90,11 @@ def build_facts():
         build_id(CONFIG),
         CONFIG,
         (
-            PlacedPopulation(
-                "pixels", 8, INPUT.population_shape, True, False, max_magnitude=MAX_MAGNITUDE
-            ),
+            PlacedPopulation("pixels", 8, INPUT.population_shape, True, False),
             PlacedPopulation("hidden", N_HIDDEN, (N_HIDDEN,), False, False, 0, 2),
             PlacedPopulation("out", N_OUT, (N_OUT,), False, True, 2, 1),
         ),
+        (PlacedInput("pixels", INPUT.population_shape, 8, max_magnitude=MAX_MAGNITUDE),),
     )
 
 

@@ -117,7 +117,15 @@ def test_decode_returns_what_was_sent(n_samples, n_ticks, seed, probes, first):
         ((TICK, TICK | 1, COUNTERS[0], END), "one SOPS between .* not 0"),
         ((TICK, TICK | 1, *COUNTERS, COUNTERS[0], END), "one CYCLES between .* not 2"),
         ((TICK, *COUNTERS, TICK | 1, END), "one CYCLES between .* not 1 at other places"),
-        ((0x2000_0000, *GOOD), "before TICK 0 of sample 0 must be of a kind .* not kind 2"),
+        ((0x9000_0000, *GOOD), "before TICK 0 of sample 0 must be of a kind .* not kind 9"),
+        (
+            (0x2000_0003, TICK, TICK | 1, *COUNTERS, END),
+            "its SPIKE; GRADED 3 before TICK 0",
+        ),
+        ((TICK, TICK | 1, 0x2000_0001, *COUNTERS, END), "be followed by its SPIKE"),
+        ((0x2000_0000, spike(2, 0), *GOOD), "a magnitude from 1 to 127"),
+        ((0x2000_0080, spike(2, 0), *GOOD), "a magnitude from 1 to 127"),
+        ((0x2000_0002, spike(2, 0), *GOOD), "out must have no magnitude other than 1"),
         ((0xFFFF_FFFF, *GOOD), "not kind 15"),
     ],
 )

@@ -119,7 +119,9 @@ def test_prediction_of_a_readout_goes_by_potential(core, tmp_path):
 def test_several_outputs_are_joined_in_manifest_order(core, tmp_path):
     build = build_facts()
     hidden = PlacedPopulation("hidden", N_HIDDEN, (N_HIDDEN,), False, True, 0, 2)
-    build = BuildFacts(build.id, CONFIG, (build.populations[0], hidden, build.populations[2]))
+    build = BuildFacts(
+        build.id, CONFIG, (build.populations[0], hidden, build.populations[2]), build.inputs
+    )
     inputs = samples(2)
     spikes, _, final = expected(inputs)
     with Board(core) as board:

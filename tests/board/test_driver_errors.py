@@ -25,7 +25,7 @@ from spikeloom.spec.errors import (
     LinkError,
     UsageError,
 )
-from spikeloom.spec.manifest import InputFacts
+from spikeloom.spec.manifest import InputFacts, PlacedInput
 from spikeloom.spec.memmap import memory_map
 
 # what is refused before the core is touched
@@ -72,8 +72,9 @@ def edited_population(artefact, index, **changes):
     [
         (1, {"shape": (7,), "n_neurons": 7}, "n_neurons of population hidden must be 6"),
         (1, {"n_rows": 3}, "n_rows of population hidden must be 2"),
-        (1, {"is_input": True}, "one input population"),
-        (0, {"is_input": False}, "one input population"),
+        (1, {"is_input": True}, "one entry for all inputs"),
+        (0, {"is_input": False}, "one entry for all inputs"),
+        (1, {"multi_spike": True}, "multi_spike of population hidden must be 0"),
         (2, {"is_output": False}, "at least one output"),
     ],
 )
@@ -81,6 +82,22 @@ def test_load_refuses_populations_that_the_tables_contradict(core, artefact, ind
     changed = edited_population(artefact, index, **changes)
     with Board(core) as board, pytest.raises(ArtefactError, match=match):
         board.load(changed)
+    assert core.resets == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "match"),
+    [
+        ((), "build.inputs must have at least one entry"),
+        ([("pixels", 0, 8), ("more", 7, 1)], "more must have an address of at least 8"),
+        ([("pixels", 1, 8)], "must fill the 8 addresses of pixels, not 9"),
+        ([("pixels", 0, 7), ("more", 7, 1)], "must have the 7 neurons of population pixels, not 8"),
+    ],
+)
+def test_load_refuses_inputs_that_the_tables_contradict(core, artefact, inputs, match):
+    placed = tuple(PlacedInput(name, (n,), n, address) for name, address, n in inputs)
+    with Board(core) as board, pytest.raises(ArtefactError, match=match):
+        board.load(edited(artefact, inputs=placed))
     assert core.resets == 0
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from spikeloom.board.hwh import CORE_BASE, CORE_VLNV, DMA_BASE, core_bytes, hwh_text
 from spikeloom.spec import regmap
-from spikeloom.spec.config import PRESETS, BuildConfig
+from spikeloom.spec.config import PRESETS, BuildConfig, preset
 from spikeloom.spec.memmap import memory_map
 
 GREATEST = BuildConfig("greatest", lanes=256, state_rows=1024, weight_rows=65536)
@@ -25,8 +25,9 @@ def test_address_ranges_hold_the_core_and_do_not_overlap(config):
     assert ranges[1][1] - ranges[1][0] + 1 == size
 
 
-def test_every_register_and_field_is_listed():
-    root = ElementTree.fromstring(hwh_text(PRESETS["tiny"]))
+@pytest.mark.parametrize("name", ["tiny", "tiny-sensor"])
+def test_every_register_and_field_is_listed(name):
+    root = ElementTree.fromstring(hwh_text(preset(name)))
     core = next(m for m in root.iter("MODULE") if m.get("VLNV") == CORE_VLNV)
     found = {}
     for register in core.iter("REGISTER"):
@@ -39,5 +40,6 @@ def test_every_register_and_field_is_listed():
             int(offset, 16),
             [f.get("NAME") for f in register.iter("FIELD")],
         )
-    assert found == {r.name: (r.offset, [f.name for f in r.fields]) for r in regmap.REGISTERS}
+    registers = regmap.registers(preset(name))
+    assert found == {r.name: (r.offset, [f.name for f in r.fields]) for r in registers}
     assert len(found) > 20

@@ -66,7 +66,7 @@ def test_report_of_what_does_not_fit_ends_with_1(tmp_path, capsys):
     assert run("compile", path, "--preset", "tiny", "--report") == 1
     out = capsys.readouterr().out
     assert "build tiny: DOES NOT FIT" in out
-    assert "presets that hold this network: medium, pynq-z2" in out
+    assert "presets that hold this network: medium, pynq-z2, pynq-z2-full, zu3" in out
 
 
 def test_what_does_not_fit_is_refused(tmp_path, capsys):
@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_refused(tmp_path, capsys):
     line = refused(capsys, "compile", path, "--preset", "tiny", "--out", tmp_path / "x")
     assert line == (
         "network does not fit build tiny: needs 150 state rows of 4 neurons (86 more than the "
-        "64 there are); preset medium or pynq-z2 would hold it"
+        "64 there are); preset medium or pynq-z2 or pynq-z2-full or zu3 would hold it"
     )
     assert listing(tmp_path) == before
 
@@ -85,7 +85,7 @@ def test_what_no_build_runs_is_refused_in_every_way(more, tmp_path, capsys, monk
     monkeypatch.chdir(tmp_path)
     path = write_artefact(tmp_path / "net", large(refractory=3), FACTS).path
     line = refused(capsys, "compile", path, *more)
-    assert line.endswith("refractory of n must be 0, not 3")
+    assert "refractory of n must be 0, not 3: it needs the build option refractory" in line
     full = Network(
         (InputPopulation("pixels", (6,), 127),),
         (Population("n", (1,), 9, 0),),
@@ -109,7 +109,7 @@ def test_wrong_use_of_compile(plain, tmp_path, capsys):
     assert "compile needs --out ARTEFACT, or --report" in refused(capsys, "compile", plain)
     argv = ("compile", plain, "--out", tmp_path / "x", "--preset")
     assert refused(capsys, *argv, "huge") == (
-        "preset must be one of tiny, small, medium, pynq-z2, not 'huge'"
+        "preset must be one of tiny, small, medium, pynq-z2, pynq-z2-full, zu3, not 'huge'"
     )
     (tmp_path / "file").touch()
     line = refused(capsys, "compile", plain, "--out", tmp_path / "file" / "x")

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,19 @@ from xml.etree import ElementTree
 import pytest
 
 from hw.bench import CONFIG
+from spikeloom.spec.config import BuildConfig
 from spikeloom_hw.emit import emit_verilog
 from spikeloom_hw.top import TOP_NAME
 
 HERE = Path(__file__).parent
-BENCHES = ("cocotb_stalls", "cocotb_words", "cocotb_faults")
+BENCHES = {
+    "cocotb_stalls": CONFIG,
+    "cocotb_words": CONFIG,
+    "cocotb_faults": CONFIG,
+    "cocotb_sensor": replace(CONFIG, sensor=True),
+}
+"""The benches and the builds they run on."""
+
 BUILD_ARGS = {
     # Yosys's Verilog starts its always blocks by the event of an initialised declaration, which
     # Verilog-2005 has and SystemVerilog, the runner's choice, has not.
@@ -60,18 +69,17 @@ def build_environment() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def built(
     tmp_path_factory: pytest.TempPathFactory, build_environment: None
-) -> Callable[[str], tuple[Any, Path]]:
-    """Return a function that builds the core for a simulator, once."""
+) -> Callable[[str, BuildConfig], tuple[Any, Path]]:
+    """Return a function that makes a build for a simulator, once."""
     from cocotb_tools.runner import get_runner
 
-    done: dict[str, tuple[Any, Path]] = {}
-    text = emit_verilog(CONFIG)
+    done: dict[tuple[str, BuildConfig], tuple[Any, Path]] = {}
 
-    def build(simulator: str) -> tuple[Any, Path]:
-        if simulator not in done:
+    def build(simulator: str, config: BuildConfig) -> tuple[Any, Path]:
+        if (simulator, config) not in done:
             folder = tmp_path_factory.mktemp(simulator)
             source = folder / f"{TOP_NAME}.v"
-            source.write_text(text)
+            source.write_text(emit_verilog(config))
             runner = get_runner(simulator)
             runner.build(
                 sources=[source],
@@ -82,8 +90,8 @@ def built(
                 build_args=BUILD_ARGS[simulator],
                 log_file=folder / "build.log",
             )
-            done[simulator] = runner, folder
-        return done[simulator]
+            done[simulator, config] = runner, folder
+        return done[simulator, config]
 
     return build
 
@@ -100,21 +108,28 @@ def failures(results: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("bench", BENCHES)
 @pytest.mark.parametrize(
-    "simulator",
-    [pytest.param("icarus"), pytest.param("verilator", marks=pytest.mark.slow)],
+    ("simulator", "bench"),
+    [
+        *(("icarus", bench) for bench in BENCHES),
+        # a second build takes Verilator about a minute; the sensor's bench passes there too
+        *(
+            pytest.param("verilator", bench, marks=pytest.mark.slow)
+            for bench, config in BENCHES.items()
+            if config is CONFIG
+        ),
+    ],
 )
 def test_bench(
     simulator: str,
     bench: str,
-    built: Callable[[str], tuple[Any, Path]],
+    built: Callable[[str, BuildConfig], tuple[Any, Path]],
     tmp_path: Path,
 ) -> None:
     reason = missing_tools(simulator)
     if reason is not None:
         pytest.skip(reason)
-    runner, folder = built(simulator)
+    runner, folder = built(simulator, BENCHES[bench])
     results = tmp_path / "results.xml"
     try:
         runner.test(

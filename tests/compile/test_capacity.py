@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from sim.networks import one_neuron
-from spikeloom.compile import capacity_report, compile_network
-from spikeloom.compile.capacity import MAX_STRIDE, check_supported
+from spikeloom.compile import capacity_report, check_supported, compile_network
 from spikeloom.compile.placement import state_rows
+from spikeloom.compile.support import MAX_STRIDE
 from spikeloom.spec.config import PRESETS, BuildConfig
 from spikeloom.spec.errors import CapacityError
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
@@ -94,8 +94,12 @@ def test_the_last_row_of_everything_can_be_used():
 
 def test_presets_that_would_do_are_named():
     # 2049 neurons: 512 rows of 4, 129 of 16, 65 of 32, 17 of 128
-    assert message(chain(1, 2049), build()).endswith("; preset pynq-z2 would hold it")
-    assert message(chain(1, 1000), build()).endswith("; preset medium or pynq-z2 would hold it")
+    assert message(chain(1, 2049), build()).endswith(
+        "; preset pynq-z2 or pynq-z2-full or zu3 would hold it"
+    )
+    assert message(chain(1, 1000), build()).endswith(
+        "; preset medium or pynq-z2 or pynq-z2-full or zu3 would hold it"
+    )
 
 
 def test_every_named_preset_holds_the_network():
@@ -110,9 +114,9 @@ def test_every_named_preset_holds_the_network():
 
 
 def test_no_preset_is_named_when_none_holds_it():
-    found = message(chain(1, 4097), PRESETS["pynq-z2"])
+    found = message(chain(1, 16385), PRESETS["pynq-z2"])
     assert found == (
-        "network does not fit build pynq-z2: needs 33 state rows of 128 neurons (1 more than "
+        "network does not fit build pynq-z2: needs 129 state rows of 128 neurons (97 more than "
         "the 32 there are); no preset would hold it: use fewer neurons, or a build with more "
         "state_rows"
     )
@@ -145,15 +149,21 @@ def test_everything_that_is_not_supported_is_listed_at_once():
         ),
         ("b",),
     )
-    with pytest.raises(CapacityError) as raised:
-        compile_network(network, PRESETS["tiny"])
-    assert str(raised.value) == (
-        "the accelerator cannot run this network: one input population is possible, not 2; "
-        "threshold of a must be the same for the whole population; "
-        "refractory of a must be 0, not 2; "
-        "decay of b must be the same for the whole population; "
-        "bias of b must be the same for the whole population; "
-        "shift of one->a must be 0, not 3; delay of two->b must be 0, not 5"
+    full = "pynq-z2-full or zu3"
+    rows = f"one per neuron needs the build option parameter_rows, as in {full}"
+    assert message(network, PRESETS["tiny"]) == "build tiny cannot run this network: " + "; ".join(
+        [
+            f"threshold of a must be the same for the whole population: {rows}",
+            "refractory of a must be 0, not 2: it needs the build option refractory, as in " + full,
+            f"decay of b must be the same for the whole population: {rows}",
+            f"bias of b must be the same for the whole population: {rows}",
+            f"shift of one->a must be 0, not 3: it needs the build option graded, as in {full}",
+            *(
+                f"{name} must start at the only input, without other delays, not at one of 2 "
+                f"ranges of addresses: it needs the build option groups, as in pynq-z2 or {full}"
+                for name in ("one->a", "two->b")
+            ),
+        ]
     )
 
 
@@ -177,10 +187,10 @@ def test_the_most_sources():
             ("n",),
         )
         if fine:
-            check_supported(network)
+            check_supported(network, PRESETS["tiny"])
         else:
             with pytest.raises(CapacityError, match="input->n must have at most 131070 sources"):
-                check_supported(network)
+                check_supported(network, PRESETS["tiny"])
 
 
 @pytest.mark.parametrize("n", [(1 << 20) - 1, 1 << 20])
@@ -192,7 +202,7 @@ def test_an_input_that_feeds_nothing_may_be_too_large_for_its_table_row(n):
         compile_network(network, PRESETS["tiny"])
     else:
         assert message(network, PRESETS["tiny"]) == (
-            "the accelerator cannot run this network: input must have at most 1048575 neurons, "
+            "build tiny cannot run this network: input must have at most 1048575 neurons, "
             "not 1048576"
         )
 

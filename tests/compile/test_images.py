@@ -146,6 +146,13 @@ def test_every_field_of_a_population_row():
         "lanes_last": 4,
         "first_projection": 0,
         "n_projections": 0,
+        "multi_spike": 0,
+        "records": 0,
+        "refractory": 0,
+        "held": -9,
+        "current_decay": 0,
+        "parameter_base": 0,
+        "parameter_mask": 0,
     }
 
 
@@ -167,9 +174,10 @@ def test_a_hidden_population_at_rest_asks_for_nothing():
     )
     assert [hidden[f] for f in flags] == [1, 1, 0, 0, 1, 0, 0, 1, 0, 1, 1]
     assert [out[f] for f in flags] == [0, 1, 0, 0, 0, 1, 1, 1, 2, 0, 0]
+    ungrouped = dict.fromkeys(("grouped", "group_bits", "group_base", "shared", "shift"), 0)
     assert rows_of(done, PROJECTIONS) == [
-        {"row_base": 0, "n_rows": 2, "weight_base": 0, "stride": 1, "lanes_last": 1},
-        {"row_base": 2, "n_rows": 1, "weight_base": 2, "stride": 5, "lanes_last": 1},
+        {"row_base": 0, "n_rows": 2, "weight_base": 0, "stride": 1, "lanes_last": 1, **ungrouped},
+        {"row_base": 2, "n_rows": 1, "weight_base": 2, "stride": 5, "lanes_last": 1, **ungrouped},
     ]
 
 
@@ -194,7 +202,7 @@ def test_input_opens_behind_the_last_population_that_it_feeds():
     ("reset", "order", "expected"),
     [
         ("subtract", "before_decay", (FireSelect.H_MINUS_THETA, 0)),
-        ("subtract", "after_decay", (FireSelect.H, -600)),
+        ("subtract", "after_decay", (FireSelect.H, 0)),
         ("zero", "before_decay", (FireSelect.ZERO, 0)),
         ("zero", "after_decay", (FireSelect.ZERO, 0)),
         ("none", "before_decay", (FireSelect.ZERO, 0)),
@@ -203,7 +211,7 @@ def test_input_opens_behind_the_last_population_that_it_feeds():
 )
 def test_how_a_spike_resets(reset, order, expected):
     population = Population("n", (1,), 600, 20000, reset=reset, reset_order=order)
-    assert fire_facts(population) == expected
+    assert fire_facts(population, True) == expected
     row = rows_of(compile_network(network_of(population), CONFIG), POPULATIONS)[1]
     assert (row["fire_select"], row["fire_constant"]) == expected
     assert row["clip_before"] == (order == "before_decay")
@@ -211,29 +219,20 @@ def test_how_a_spike_resets(reset, order, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "floor", "decay", "before", "after"),
-    [
-        (3, -32768, 16384, 1, 3),
-        (-3, -32768, 16384, -1, -3),  # -1.5 towards zero
-        (-1, -32768, 32767, 0, -1),
-        (1, -32768, 32767, 0, 1),
-        (-300, -7, 16384, -3, -7),  # the floor comes first
-        (-300, 0, 16384, 0, 0),
-        (-32768, -32768, 32768, -32768, -32768),
-        (32767, -32768, 32768, 32767, 32767),
-        (-32768, -32768, 0, 0, -32768),
-        (-32767, -32768, 1, 0, -32767),
-        (-32768, -32768, 1, -1, -32768),
-    ],
+    ("value", "floor", "kept"),
+    [(3, -32768, 3), (-300, -7, -7), (-300, 0, 0), (-32768, -32768, -32768), (32767, -9, 32767)],
 )
-def test_reset_value_decays_towards_zero(value, floor, decay, before, after):
-    for order, expected in (("before_decay", before), ("after_decay", after)):
+def test_a_reset_value_is_clipped_and_decays_in_its_order(value, floor, kept):
+    for order, select in (("before_decay", FireSelect.VALUE), ("after_decay", FireSelect.ZERO)):
         population = Population(
-            "n", (1,), 600, decay, reset="value", reset_order=order, reset_value=value, floor=floor
+            "n", (1,), 600, 9000, reset="value", reset_order=order, reset_value=value, floor=floor
         )
-        assert fire_facts(population) == (FireSelect.ZERO, expected)
+        assert fire_facts(population, True) == (select, kept)
+        # with one decay for the population the decayed value is known beforehand
+        decayed = int(kept * 9000 / 32768) if order == "before_decay" else kept
         row = rows_of(compile_network(network_of(population), CONFIG), POPULATIONS)[1]
-        assert row["fire_constant"] == expected
+        assert (row["fire_select"], row["fire_constant"]) == (FireSelect.ZERO, decayed)
+        assert row["held"] == kept
 
 
 def test_build_facts_are_those_of_the_build():
@@ -243,7 +242,7 @@ def test_build_facts_are_those_of_the_build():
         assert done.build.id == build_id(config)
         assert done.report.config.name == name
         assert [p.name for p in done.build.populations] == ["input", "n"]
-        assert done.build.populations[0].max_magnitude == 3
+        assert done.build.inputs[0].max_magnitude == 3
         assert done.bounds["n"].high == 9
 
 

@@ -6,6 +6,7 @@ import pytest
 from spikeloom.compile import place
 from spikeloom.compile.placement import lanes_last, state_rows
 from spikeloom.spec.config import PRESETS, BuildConfig
+from spikeloom.spec.manifest import PlacedInput
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
 from spikeloom_sim.random_networks import random_network
 
@@ -26,7 +27,7 @@ def drawn(request):
 def test_rows_are_disjoint_and_inside_the_memories(drawn):
     config, networks = drawn
     for network in networks:
-        placement = place(network, config)
+        placement = place(network, config.lanes)
         rows = [r for p in placement.populations for r in range(p.row_base, p.row_base + p.n_rows)]
         assert sorted(rows) == list(range(len(rows)))
         assert len(rows) <= config.state_rows
@@ -42,7 +43,7 @@ def test_rows_are_disjoint_and_inside_the_memories(drawn):
 def test_inputs_come_first_and_then_sources_before_destinations(drawn):
     config, networks = drawn
     for network in networks:
-        placement = place(network, config)
+        placement = place(network, config.lanes)
         index = {p.name: i for i, p in enumerate(placement.populations)}
         assert len(index) == len(network.inputs) + len(network.populations)
         assert [p.is_input for p in placement.populations] == [True] + [False] * len(
@@ -55,10 +56,10 @@ def test_inputs_come_first_and_then_sources_before_destinations(drawn):
 def test_projections_are_grouped_by_source(drawn):
     config, networks = drawn
     for network in networks:
-        placement = place(network, config)
+        placement = place(network, config.lanes)
         taken = []
-        for population in placement.populations:
-            first, count = placement.fan_out(population.name)
+        for index, population in enumerate(placement.populations):
+            first, count = placement.fan_out(index)
             chosen = placement.projections[first : first + count]
             assert {p.projection.source for p in chosen} <= {population.name}
             taken += [p.projection.name for p in chosen]
@@ -68,12 +69,19 @@ def test_projections_are_grouped_by_source(drawn):
 def test_facts_of_a_population_are_those_of_the_network(drawn):
     config, networks = drawn
     for network in networks:
-        for placed in place(network, config).populations:
+        placement = place(network, config.lanes)
+        (source,) = network.inputs
+        assert placement.inputs == (
+            PlacedInput(
+                source.name, source.shape, source.n_neurons, max_magnitude=source.max_magnitude
+            ),
+        )
+        for placed in placement.populations:
             source = network.source(placed.name)
             assert (placed.shape, placed.n_neurons) == (source.shape, source.n_neurons)
             assert placed.is_output == (placed.name in network.outputs)
             if placed.is_input:
-                assert (placed.n_rows, placed.max_magnitude) == (0, source.max_magnitude)
+                assert placed.n_rows == 0
             else:
                 assert placed.n_rows == -(-source.n_neurons // config.lanes)
 
@@ -91,7 +99,7 @@ def test_topological_order_does_not_depend_on_the_order_of_writing():
         ),
         ("last",),
     )
-    placement = place(network, PRESETS["tiny"])
+    placement = place(network, PRESETS["tiny"].lanes)
     assert [p.name for p in placement.populations] == ["input", "first", "middle", "last"]
     assert [(p.row_base, p.n_rows) for p in placement.populations[1:]] == [(0, 2), (2, 2), (4, 2)]
     assert [(p.projection.name, p.weight_base, p.stride) for p in placement.projections] == [
@@ -100,7 +108,7 @@ def test_topological_order_does_not_depend_on_the_order_of_writing():
         ("first->last", 10, 3),
         ("middle->last", 16, 3),
     ]
-    assert placement.fan_out("last") == (0, 0)
+    assert placement.fan_out(3) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -215,23 +215,29 @@ def unsupported():
     )
 
 
+FULL = "pynq-z2-full or zu3"
+
+
 def test_everything_the_gateware_cannot_do_is_in_one_message():
     with pytest.raises(CapacityError) as caught:
         compile_network(unsupported(), PRESETS["tiny"])
-    assert str(caught.value) == "the accelerator cannot run this network: " + "; ".join(
-        [
-            "one input population is possible, not 2",
-            "signed of x must be false",
-            "refractory of a must be 0, not 2",
-            "multi_spike of a must be false",
-            "bias of b must be the same for the whole population",
-            "current_decay of b must not be given",
-            "shift of x->a must be 0, not 1",
-            "kind of x->a must be dense, not pool",
-            "kind of a->b must be dense, not sparse",
-            "kind of y->b must be dense, not one_to_one",
-            "delay of b->b must be 0, not 1",
-            "kind of b->b must be dense, not uniform",
+    assert str(caught.value) == "build tiny cannot run this network: " + "; ".join(
+        f"{what} needs the build option {option}, as in {presets}"
+        for what, option, presets in [
+            ("signed of x must be false: it", "graded", FULL),
+            ("refractory of a must be 0, not 2: it", "refractory", FULL),
+            ("multi_spike of a must be false: it", "multi_spike", FULL),
+            (
+                "bias of b must be the same for the whole population: one per neuron",
+                *("parameter_rows", FULL),
+            ),
+            ("current_decay of b must not be given: it", "current", FULL),
+            ("shift of x->a must be 0, not 1: it", "graded", FULL),
+            ("kind of x->a must be dense, not pool: it", "groups", f"pynq-z2 or {FULL}"),
+            ("kind of a->b must be dense, not sparse: it", "groups", f"pynq-z2 or {FULL}"),
+            ("kind of y->b must be dense, not one_to_one: it", "groups", f"pynq-z2 or {FULL}"),
+            ("delay of b->b must be 0, not 1: it", "history_rows", FULL),
+            ("kind of b->b must be dense, not uniform: it", "groups", f"pynq-z2 or {FULL}"),
         ]
     )
 

@@ -4,6 +4,7 @@ import pytest
 from amaranth.back import verilog
 
 from hw.bench import CONFIG
+from spikeloom.spec.config import preset
 from spikeloom.spec.errors import EngineError
 from spikeloom.spec.memmap import address_bits
 from spikeloom_hw.emit import emit_rtlil, emit_verilog
@@ -34,6 +35,18 @@ def test_the_ports_of_the_top_module():
         found[name] = (direction, int(high) + 1 if high else 1)
     bits = address_bits(CONFIG)
     assert found == {name: (way, width or bits) for name, (way, width) in PORTS.items()}
+
+
+def test_a_build_with_the_sensor_input_has_its_pins():
+    text = emit_verilog(preset("tiny-sensor"))
+    body = re.search(r"^module spikeloom_core\(.*?^endmodule", text, re.M | re.S)[0]
+    pins = re.findall(r"^  (input|output) (\[23:0\] )?aer_(\w+);", body, re.M)
+    assert sorted(pins) == [
+        ("input", "", "request"), ("input", "[23:0] ", "address"), ("output", "", "acknowledge"),
+    ]  # fmt: skip
+    # the flip-flops that tools must keep side by side
+    assert len(re.findall(r'ASYNC_REG = "TRUE"', text)) >= 4
+    assert "aer_" not in emit_verilog(preset("tiny"))
 
 
 def test_no_module_but_the_top_has_its_plain_name():

@@ -20,7 +20,8 @@ def test_a_case_depends_on_seed_and_number_alone():
         again.config,
         again.stalls,
     )
-    np.testing.assert_array_equal(first.inputs, again.inputs)
+    for name, array in first.inputs.items():
+        np.testing.assert_array_equal(array, again.inputs[name])
     assert draw(3, 8).network != first.network != draw(4, 7).network
 
 
@@ -33,7 +34,7 @@ def test_cases_cover_builds_stalls_and_repeats():
         assert {case.stalls[name] for case in cases} == set(module.STALLS)
     for case in cases:
         compile_network(case.network, case.config)
-        assert case.inputs.max(initial=0) <= case.network.inputs[0].max_magnitude
+        assert case.inputs["input"].max(initial=0) <= case.network.inputs[0].max_magnitude
 
 
 def test_equal_networks_end_with_0_and_a_report(tmp_path, capsys):
@@ -52,10 +53,10 @@ def test_equal_networks_end_with_0_and_a_report(tmp_path, capsys):
     runs = [2 if case.again else 1 for case in cases]
     assert found["runs"] == sum(runs)
     assert found["samples"] == sum(
-        n * len(case.inputs) for n, case in zip(runs, cases, strict=True)
+        n * len(case.inputs["input"]) for n, case in zip(runs, cases, strict=True)
     )
     assert found["values"] == sum(
-        n * p.n_neurons * len(case.inputs) * (2 * case.inputs.shape[1] + 1)
+        n * p.n_neurons * len(case.inputs["input"]) * (2 * case.n_ticks + 1)
         for n, case in zip(runs, cases, strict=True)
         for p in case.network.populations
     )
@@ -100,8 +101,8 @@ def test_other_weights_in_the_core_are_found(monkeypatch):
     """The images of a network with other weights; the golden model runs the first."""
     real = module.draw
 
-    def redrawn(seed, number):
-        case = real(seed, number)
+    def redrawn(seed, number, contract):
+        case = real(seed, number, contract)
         part = case.network.projections[0]
         weights = np.where(part.weights == 0, 1, -part.weights.astype(int)).clip(-128, 127)
         other = replace(case.network, projections=(
@@ -114,6 +115,21 @@ def test_other_weights_in_the_core_are_found(monkeypatch):
     monkeypatch.setattr(module, "GoldenModel", lambda n: golden(real(2, next(numbers)).network))
     outcome = campaign("golden", 2, 0, 8, progress=False)
     assert len(outcome.failures) >= 4
+
+
+def test_networks_of_the_contract(capsys):
+    argv = ["--engine", "golden", "--networks", "6", "--seed", "3", "--contract"]
+    assert main(argv) == 0
+    assert "6 networks, " in capsys.readouterr().out
+    cases = [draw(3, number, contract=True) for number in range(20)]
+    assert {case.config for case in cases} == set(module.CONTRACT_BUILDS)
+    assert {len(case.inputs) for case in cases} == {1, 2, 3}
+
+
+def test_a_failure_of_the_contract_is_named_with_its_arguments(monkeypatch, capsys):
+    monkeypatch.setattr(module, "as_trace", one_off("final", 1))
+    assert main(["--engine", "golden", "--networks", "1", "--seed", "3", "--contract"]) == 1
+    assert "--seed 3 --first 0 --networks 1 --contract)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,9 @@ def facts(network, trace):
         yield f"groups {getattr(p.kind, 'groups', 1)}"
         yield f"except {getattr(p.kind, 'except_partner', None)}"
         yield "loop" if p.source == p.destination else "no loop"
-        yield f"fed by graded {network.source(p.source).graded}"
+        source = network.source(p.source)
+        yield f"fed by graded {getattr(source, 'signed', False)}"
+        yield f"fed by multi {getattr(source, 'multi_spike', False)}"
     for p in network.populations:
         yield from (p.reset, p.reset_order, f"multi {p.multi_spike}")
         yield f"current {p.current_decay is not None}"
@@ -76,7 +78,13 @@ def test_networks_of_the_contract_reach_all_of_it():
     wanted = [*ProjectionKind, *Reset, *ResetOrder, "signed True", "magnitude 127"]
     wanted += [f"delay {n}" for n in (0, 1, 2, 3, 63)] + ["shift 0", "shift 1", "shift 3"]
     wanted += ["bits 2", "bits 4", "bits 8", "groups 2", "groups 4", "except True", "loop"]
-    wanted += ["fed by graded True", "multi True", "current True", "refractory 15"]
+    wanted += [
+        "fed by graded True",
+        "fed by multi True",
+        "multi True",
+        "current True",
+        "refractory 15",
+    ]
     wanted += ["threshold of rank 1", "most spikes 0", "most spikes 1", "most spikes 127"]
     wanted += ["clipped high"]
     missing = [what for what in wanted if seen[what] < 3]

@@ -82,7 +82,7 @@ def test_the_command_line_shows_it_and_refuses_to_compile_it(artefact, tmp_path,
         "multi_spike of pool must be false",
         "kind of picture->conv must be dense, not conv2d",
         "kind of conv->pool must be dense, not pool",
-        "delay of pool->out must be 0, not 2",
+        "delay of pool->out must be 0, not 2: it needs the build option history_rows",
     ):
         assert reason in error
     assert not out.exists()

@@ -126,11 +126,11 @@ def pair(**facts):
     )
 
 
-def test_multi_spike_event_is_one_event_of_its_magnitude():
+def test_multi_spike_event_is_an_operation_per_binary_one_of_its_magnitude():
     trace = run(pair(), column(3, 0, 1, 0))
     assert trace.spikes["a"][0, :, 0].tolist() == [3, 0, 1, 0]
     assert trace.potentials["n"][0, :, 0].tolist() == [0, -24, -24, -32]
-    assert trace.sops.tolist() == [3 + 1 + 2]  # unit events of the input, graded ones of a
+    assert trace.sops.tolist() == [3 + 1 + 2 + 1]  # unit events of the input, 2 + 1 and 1 of a
     assert trace.counts["a"].tolist() == [[4]]
 
 

@@ -108,8 +108,8 @@ def test_a_difference_is_named_by_its_own_sample(
     def one_off(artefact, batch):
         trace = real(artefact, batch)
         at = sample - sum(starts)
-        starts.append(len(batch))
-        if 0 <= at < len(batch):
+        starts.append(len(trace.sops))
+        if 0 <= at < len(trace.sops):
             array = trace.sops if quantity == "sops" else getattr(trace, quantity)["out"]
             array.reshape(len(array), -1)[at, -1] += 1
         return trace

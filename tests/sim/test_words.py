@@ -39,7 +39,8 @@ def test_neurons_that_were_not_visited_have_no_potential():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([0x20000000, *GOOD], "the word 0x20000000 of unknown kind"),
+        ([0x90000000, *GOOD], "the word 0x90000000 of unknown kind"),
+        ([0x20000001, *GOOD], "SPIKE behind every GRADED"),
         (GOOD[2:], "must hold 1 TICK words, not 0"),
         (GOOD[:4], "must hold 1 END words, not 0"),
         ([*GOOD[2:], *GOOD[:2]], "must have 1 TICK words and then END"),

@@ -21,31 +21,32 @@ from spikeloom.spec.build import build_id
 from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import ArtefactError
 from spikeloom.spec.manifest import (
-    IMAGE_FILES,
     MANIFEST_FILE,
     NETWORK_FILE,
     BuildFacts,
     InputFacts,
+    PlacedInput,
     PlacedPopulation,
+    image_files,
 )
 from spikeloom.spec.memmap import memory_map
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
 TINY = PRESETS["tiny"]
-FILES = [NETWORK_FILE, *IMAGE_FILES.values()]
+FILES = [NETWORK_FILE, *image_files(TINY).values()]
 
 
 def build_facts() -> BuildFacts:
-    placed = (PlacedPopulation("pixels", 6, (6,), True, False, max_magnitude=3),)
-    return BuildFacts(build_id(TINY), TINY, placed)
+    placed = (PlacedPopulation("pixels", 6, (6,), True, False),)
+    return BuildFacts(build_id(TINY), TINY, placed, (PlacedInput("pixels", (6,), 6),))
 
 
 def images() -> dict[str, np.ndarray]:
     memories = memory_map(TINY)
     return {
         name: np.arange(3 * memories[name].row_words, dtype=np.uint32).reshape(3, -1)
-        for name in IMAGE_FILES
+        for name in image_files(TINY)
     }
 
 
@@ -326,7 +327,7 @@ def test_a_pickle_is_never_loaded(path, name, tmp_path):
 
 
 def test_images_that_do_not_fit_the_memory_are_refused(path):
-    file = IMAGE_FILES["weights_odd"]
+    file = image_files(TINY)["weights_odd"]
     memory = memory_map(TINY)["weights_odd"]
     resign(path, file, b"12345")
     with refused(f"{path / file} must hold words of 4 bytes, not 5 bytes"):
@@ -337,7 +338,7 @@ def test_images_that_do_not_fit_the_memory_are_refused(path):
         f"not {(memory.rows + 1) * memory.row_words} words"
     ):
         read_artefact(path).images()
-    file = IMAGE_FILES["projections"]
+    file = image_files(TINY)["projections"]
     resign(path, file, bytes(12))
     with refused(f"{path / file} must hold up to 16 rows of 4 words, not 3 words"):
         read_artefact(path).images()

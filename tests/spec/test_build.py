@@ -31,9 +31,14 @@ def test_presets_have_different_build_ids():
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(BuildConfig)])
 def test_each_parameter_changes_the_build_id(name):
-    value = getattr(TINY, name)
-    changed = dataclasses.replace(TINY, **{name: value * 2 if name != "name" else "other"})
-    assert build_id(changed) != build_id(TINY)
+    full = PRESETS["pynq-z2-full"]
+    value = getattr(full, name)
+    if isinstance(value, bool):
+        other = {name: not value, "multi_spike": False}
+        full = dataclasses.replace(full, multi_spike=name == "multi_spike")
+    else:
+        other = {name: "other" if name == "name" else value // 2}
+    assert build_id(dataclasses.replace(full, **other)) != build_id(full)
 
 
 def _leaves(value, path=()):

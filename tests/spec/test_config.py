@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,9 +38,26 @@ def test_there_are_presets_and_each_has_its_own_name():
 
 def test_an_unknown_preset_is_refused_with_those_there_are():
     with pytest.raises(
-        UsageError, match=r"^preset must be one of tiny, small, medium, pynq-z2, not 'huge'$"
+        UsageError,
+        match=r"^preset must be one of tiny, small, medium, pynq-z2, pynq-z2-full, zu3, "
+        "not 'huge'$",
     ):
         preset("huge")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_a_second_name_with_the_sensor_input(name):
+    config = preset(f"{name}-sensor")
+    assert config == replace(PRESETS[name], name=f"{name}-sensor", sensor=True)
+    assert not PRESETS[name].sensor
+    with pytest.raises(UsageError, match=r"^preset must be one of .*, not 'huge-sensor'$"):
+        preset("huge-sensor")
+
+
+@pytest.mark.parametrize("wrong", [0, 1, "yes", None])
+def test_a_sensor_that_is_no_bool_is_refused(wrong):
+    with pytest.raises(UsageError, match=rf"^sensor must be true or false, not {wrong!r}$"):
+        BuildConfig("any", 4, 4, 16, sensor=wrong)
 
 
 @pytest.mark.parametrize("name", SIZES)

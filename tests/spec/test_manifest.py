@@ -11,30 +11,32 @@ from spikeloom.spec.build import build_id
 from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import ArtefactError
 from spikeloom.spec.manifest import (
-    IMAGE_FILES,
     NETWORK_FILE,
     BuildFacts,
     InputFacts,
     Manifest,
+    PlacedInput,
     PlacedPopulation,
+    image_files,
 )
 
 FILE = {"bytes": 3, "sha256": "0" * 64}
 TINY = PRESETS["tiny"]
+INPUTS = (PlacedInput("pixels", (6,), 6, max_magnitude=3),)
 
 
 def manifest(compiled: bool = True) -> Manifest:
     placed = (
-        PlacedPopulation("pixels", 6, (6,), is_input=True, is_output=False, max_magnitude=3),
+        PlacedPopulation("pixels", 6, (6,), is_input=True, is_output=False),
         PlacedPopulation("out", 3, (3,), is_input=False, is_output=True, n_rows=1),
     )
-    files = [NETWORK_FILE, *IMAGE_FILES.values()] if compiled else [NETWORK_FILE]
+    files = [NETWORK_FILE, *image_files(TINY).values()] if compiled else [NETWORK_FILE]
     return Manifest(
         spikeloom="0.1.0",
         network={"inputs": []},
         input=InputFacts((2, 3, 1), 4, "channels_first", {"kind": "rate", "gain": 0.5}),
         provenance={"seed": 7},
-        build=BuildFacts(build_id(TINY), TINY, placed) if compiled else None,
+        build=BuildFacts(build_id(TINY), TINY, placed, INPUTS) if compiled else None,
         files={name: FILE for name in files},
     )
 
@@ -265,7 +267,7 @@ def test_unknown_files_are_refused(name):
         Manifest.from_json(json.dumps(tree))
 
 
-@pytest.mark.parametrize("name", [NETWORK_FILE, *IMAGE_FILES.values()])
+@pytest.mark.parametrize("name", [NETWORK_FILE, *image_files(TINY).values()])
 def test_a_file_less_than_the_build_needs_is_refused(name):
     tree = value()
     del tree["files"][name]

@@ -3,11 +3,14 @@ from __future__ import annotations
 import pytest
 
 from spikeloom.spec import regmap
-from spikeloom.spec.regmap import COUNTERS, REGISTERS, Access
+from spikeloom.spec.config import preset
+from spikeloom.spec.regmap import COUNTERS, REGISTERS, SENSOR_REGISTERS, Access
+
+EVERY = (*REGISTERS, *SENSOR_REGISTERS)
 
 
 def test_offsets_are_unique_aligned_and_below_the_memory_window():
-    offsets = [r.offset for r in REGISTERS]
+    offsets = [r.offset for r in EVERY]
     assert offsets
     assert len(offsets) == len(set(offsets))
     assert all(o % 4 == 0 and 0 <= o < 0x1000 for o in offsets)
@@ -15,9 +18,11 @@ def test_offsets_are_unique_aligned_and_below_the_memory_window():
 
 def test_names_are_unique():
     assert len(regmap.BY_NAME) == len(REGISTERS)
+    assert len(regmap.BY_NAME | regmap.SENSOR_BY_NAME) == len(EVERY)
+    assert all(regmap.named(r.name) is r for r in EVERY)
 
 
-@pytest.mark.parametrize("register", REGISTERS, ids=lambda r: r.name)
+@pytest.mark.parametrize("register", EVERY, ids=lambda r: r.name)
 def test_fields_lie_inside_the_register_and_do_not_overlap(register):
     assert register.fields
     union = 0
@@ -46,3 +51,13 @@ def test_id_spells_the_name():
 
 def test_every_access_is_in_use():
     assert {f.access for r in REGISTERS for f in r.fields} == set(Access)
+
+
+def test_the_group_of_the_sensor_is_in_builds_with_a_sensor_only():
+    assert regmap.registers(preset("tiny")) == REGISTERS
+    assert regmap.registers(preset("tiny-sensor")) == EVERY
+    for register in SENSOR_REGISTERS:
+        assert register.name.startswith("SENSOR_")
+        assert regmap.SENSOR_BASE <= register.offset < regmap.SENSOR_END
+    assert all(r.offset < regmap.SENSOR_BASE for r in REGISTERS)
+    assert set(regmap.SENSOR_FREE) < set(regmap.SENSOR_BY_NAME)

@@ -47,7 +47,7 @@ def open_transport(
     if engine == "golden":
         from .golden import GoldenTransport
 
-        return GoldenTransport(artefact.network(), config)
+        return GoldenTransport(artefact.network(), config, artefact.build.inputs)
     if engine == "pynq-sim":
         return _open_pynq_sim(artefact)
     from .design import gateware

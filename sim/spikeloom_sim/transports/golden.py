@@ -2,20 +2,25 @@
 
 The driver cannot tell it from a core, but for the clock cycles, which are 0.  It runs
 the network of the artefact; of what the driver loads it obeys the registers and the
-flags of the population table, and it refuses tables of another network.
+flags of the population table, and it refuses tables of another network.  It maps the addresses
+of the combined input back to the input populations, of whose ranges that of the least delay
+counts: the delays are the model's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikeloom.compile.inputs import place_inputs
 from spikeloom.spec import aer, tables
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import DeviceError, DeviceTimeout, NetworkError, UsageError
+from spikeloom.spec.manifest import PlacedInput
 from spikeloom.spec.network import Network
 
 from ..golden import Trace
@@ -30,16 +35,22 @@ Int64 = NDArray[np.int64]
 
 
 class GoldenTransport:
-    """A :class:`~spikeloom.board.transport.Transport` to the golden model of ``network``."""
+    """A :class:`~spikeloom.board.transport.Transport` to the golden model of ``network``.
+
+    ``inputs`` are its ranges of addresses, by default those that the compiler would choose.
+    """
 
     name = "golden"
 
-    def __init__(self, network: Network, config: BuildConfig) -> None:
+    def __init__(
+        self, network: Network, config: BuildConfig, inputs: Sequence[PlacedInput] = ()
+    ) -> None:
         self._network = network
         self._model = MatrixModel(network)
         self._file = RegisterFile(config)
-        self._sizes = {p.name: p.n_neurons for p in network.inputs}
-        self._sizes |= {p.name: p.n_neurons for p in network.order()}
+        self._inputs = tuple(inputs) or place_inputs(network)
+        self._n_addresses = max(p.stop for p in self._inputs)
+        self._sizes = {p.name: p.n_neurons for p in network.order()}
         self._config = config
         self._left_over: Words = np.zeros(0, np.uint32)
 
@@ -112,17 +123,16 @@ class GoldenTransport:
         table = self._file.memory("populations")
         rows = [tables.unpack_row(tables.POPULATIONS, row) for row in table]
         found = [row["n_neurons"] for row in rows[: self._file.n_populations]]
-        expected = list(self._sizes.values())
+        expected = [self._n_addresses, *self._sizes.values()]
         if found != expected:
             raise DeviceError(
                 "the population table must be that of the artefact, with populations of "
                 f"{expected} neurons, not {found}"
             )
-        named = list(zip(self._sizes, rows, strict=False))
-        hidden = len(self._network.inputs)
+        named = list(zip(self._sizes, rows[1:], strict=False))
         return Shown.of(
             *(
-                [name for name, row in named[hidden:] if row[flag]]
+                [name for name, row in named if row[flag]]
                 for flag in ("emit_spikes", "probe_ticks", "probe_end")
             )
         )
@@ -130,9 +140,10 @@ class GoldenTransport:
     def _accepted(self, words: Words) -> Words:
         """Drop what a core drops, count and flag it."""
         kinds = aer.kind_of(words)
-        strange = ~np.isin(kinds, aer.INPUT_KINDS)
+        known = aer.GRADED_INPUT_KINDS if self._config.graded else aer.INPUT_KINDS
+        strange = ~np.isin(kinds, known)
         limits = np.zeros(1 << aer.POPULATION_BITS, np.int64)
-        limits[: len(self._network.inputs)] = [p.n_neurons for p in self._network.inputs]
+        limits[0] = self._n_addresses
         outside = (kinds == Kind.SPIKE) & (aer.neuron_of(words) >= limits[aer.population_of(words)])
         if strange.any():
             self._file.flag("KIND")
@@ -168,7 +179,10 @@ class GoldenTransport:
         kinds = aer.kind_of(words)
         trace = self._run(self._arrays(words, kinds, n_samples, n_ticks))
         self._file.counters["SOPS"] += int(trace.sops.sum())
-        self._file.counters["EVENTS_OUT"] += sum(int(trace.spikes[n].sum()) for n in shown.spikes)
+        for population in self._network.order():
+            if population.name in shown.spikes:
+                sent = population.events(trace.spikes[population.name])
+                self._file.counters["EVENTS_OUT"] += int(sent.sum())
         beats, sizes = encode_answer(self._network, trace, shown)
         # TICK and END carry back what came
         for kind in (Kind.TICK, Kind.END):
@@ -177,15 +191,26 @@ class GoldenTransport:
         return beats, sizes
 
     def _arrays(self, words: Words, kinds: Words, n_samples: int, n_ticks: int) -> dict[str, Int64]:
-        """Count the SPIKE words; those behind the last TICK of a sample have no effect."""
+        """Add the magnitudes of the SPIKE words; those behind a sample's last TICK are void."""
         sample = np.cumsum(kinds == Kind.END) - (kinds == Kind.END)
         tick = np.cumsum(kinds == Kind.TICK) - (kinds == Kind.TICK) - sample * n_ticks
-        out = {}
-        for index, population in enumerate(self._network.inputs):
-            at = (kinds == Kind.SPIKE) & (aer.population_of(words) == index) & (tick < n_ticks)
-            counts = np.zeros((n_samples, n_ticks, population.n_neurons), np.int64)
-            np.add.at(counts, (sample[at], tick[at], aer.neuron_of(words[at])), 1)
-            out[population.name] = counts
+        at = np.flatnonzero((kinds == Kind.SPIKE) & (tick < n_ticks))
+        magnitudes = _magnitudes(words, kinds)[at]
+        addresses = aer.neuron_of(words[at]).astype(np.int64)
+        out: dict[str, Int64] = {}
+        for placed in sorted(self._inputs, key=lambda p: p.delay):
+            if placed.name in out:
+                continue
+            values = np.zeros((n_samples, n_ticks, placed.n_neurons), np.int64)
+            mine = (addresses >= placed.address) & (addresses < placed.stop)
+            mine &= tick[at] >= placed.delay
+            where = (
+                sample[at][mine],
+                tick[at][mine] - placed.delay,
+                addresses[mine] - placed.address,
+            )
+            np.add.at(values, where, magnitudes[mine])
+            out[placed.name] = values
         return out
 
     def _run(self, arrays: dict[str, Int64]) -> Trace:
@@ -194,3 +219,16 @@ class GoldenTransport:
         except NetworkError as error:
             self._file.flag("OVERFLOW")
             raise DeviceError(f"an accumulator overflowed: {error}") from None
+
+
+def _magnitudes(words: Words, kinds: Words) -> Int64:
+    """Return the magnitude of each word taken for a SPIKE: that of the last GRADED, else 1.
+
+    A SPIKE uses up the GRADED before it; so do TICK and END.
+    """
+    at = np.arange(len(words))
+    graded = np.maximum.accumulate(np.where(kinds == Kind.GRADED, at, -1))
+    ends = np.isin(kinds, (Kind.SPIKE, Kind.TICK, Kind.END))
+    used = np.maximum.accumulate(np.append(-1, np.where(ends, at, -1)[:-1]))
+    magnitudes = aer.payload_of(words).astype(np.uint8).view(np.int8).astype(np.int64)
+    return np.where(graded > used, magnitudes[graded], np.int64(1))

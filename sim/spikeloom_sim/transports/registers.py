@@ -16,6 +16,7 @@ Words = NDArray[np.uint32]
 
 _BY_OFFSET = {register.offset: register for register in regmap.REGISTERS}
 _CONTROL = regmap.BY_NAME["CONTROL"]
+_NETWORK = regmap.BY_NAME["NETWORK"]
 
 
 class RegisterFile:
@@ -49,7 +50,7 @@ class RegisterFile:
     @property
     def n_populations(self) -> int:
         """NETWORK.n_populations."""
-        return self._values["NETWORK"]
+        return self._values["NETWORK"] & _NETWORK.mask("n_populations")
 
     def value(self, name: str) -> int:
         """Return the register ``name`` without the effects of a bus read."""

@@ -1,6 +1,7 @@
 """From the beats of an answer to arrays, trusting nothing.
 
-Words of tick t come before TICK t, which the core echoes; READOUT and VALUE words
+Words of tick t come before TICK t, which the core echoes; GRADED gives the magnitude of the SPIKE
+behind it, and the spikes that a multi-spike neuron sends in a tick add up; READOUT and VALUE words
 before a TICK are H of that tick, those between a sample's last TICK and its END are
 final potentials V; CYCLES and SOPS come before END.  Whatever a broken link or core
 sends, the outcome is the right arrays or a :class:`DeviceError`.
@@ -18,10 +19,11 @@ from ..spec import aer
 from ..spec.aer import Beats, Kind, Words
 from ..spec.errors import DeviceError
 from ..spec.manifest import PlacedPopulation
+from ..spec.numfmt import MAGNITUDE_MAX
 from .probes import Probes
 
 _NAMES = {int(kind): kind.name for kind in Kind}
-_BODY_KINDS = (Kind.SPIKE, Kind.READOUT, Kind.VALUE, Kind.CYCLES, Kind.SOPS)
+_BODY_KINDS = (Kind.SPIKE, Kind.GRADED, Kind.READOUT, Kind.VALUE, Kind.CYCLES, Kind.SOPS)
 _IS_BODY_KIND = np.isin(np.arange(16), [int(kind) for kind in _BODY_KINDS])
 
 
@@ -32,7 +34,7 @@ class Answer:
     Parameters
     ----------
     spikes
-        uint8 of shape (samples, ticks, neurons).
+        uint8 of shape (samples, ticks, neurons): 0 or 1, up to 127 with ``multi_spike``.
     potentials
         int32 of shape (samples, ticks, neurons): H of each tick.
     final
@@ -155,20 +157,88 @@ def _spikes(
     _check_addresses(words, populations, probes.spikes, "spike")
     late = segments % (n_ticks + 1) == n_ticks
     if late.any():
-        where = _place_of(int(segments[late.argmax()]), n_ticks)
-        raise DeviceError(f"a spike must come before the TICK of its tick, not {where}")
+        place = _place_of(int(segments[late.argmax()]), n_ticks)
+        raise DeviceError(f"a spike must come before the TICK of its tick, not {place}")
+    graded = any(populations[i].multi_spike for i in probes.spikes)
     out = {}
-    for index, part, segment in _by_population(words, segments, probes.spikes):
-        n = populations[index].n_neurons
-        spikes = np.zeros((n_samples, n_ticks + 1, n), np.uint8)
-        spikes.reshape(-1)[segment * n + aer.neuron_of(part)] = 1
-        spikes = np.ascontiguousarray(spikes[:, :n_ticks])
-        if np.count_nonzero(spikes) != len(part):
+    if not graded and not (body.kinds == int(Kind.GRADED)).any():
+        for index, part, segment in _by_population(words, segments, probes.spikes):
+            out[index] = _single_spikes(part, segment, populations[index], n_samples, n_ticks)
+        return out
+    both = np.stack((segments, _magnitudes(body, n_ticks)[chosen]), axis=1)
+    for index, part, where in _by_population(words, both, probes.spikes):
+        population = populations[index]
+        if population.multi_spike:
+            out[index] = _multi_spikes(part, where, population, n_samples, n_ticks)
+        elif (where[:, 1] != 1).any():
             raise DeviceError(
-                f"a neuron of population {populations[index].name} must spike at most once a "
-                f"tick; {len(part)} spikes came from {np.count_nonzero(spikes)} neurons"
+                f"a spike of population {population.name} must have no magnitude other than 1: "
+                "its neurons spike at most once a tick"
             )
-        out[index] = spikes
+        else:
+            out[index] = _single_spikes(part, where[:, 0], population, n_samples, n_ticks)
+    return out
+
+
+def _single_spikes(
+    words: Words,
+    segments: NDArray[np.int64],
+    population: PlacedPopulation,
+    n_samples: int,
+    n_ticks: int,
+) -> NDArray[np.uint8]:
+    """Return where neurons that spike at most once a tick did."""
+    n = population.n_neurons
+    spikes = np.zeros((n_samples, n_ticks + 1, n), np.uint8)
+    spikes.reshape(-1)[segments * n + aer.neuron_of(words)] = 1
+    spikes = np.ascontiguousarray(spikes[:, :n_ticks])
+    if np.count_nonzero(spikes) != len(words):
+        raise DeviceError(
+            f"a neuron of population {population.name} must spike at most once a tick; "
+            f"{len(words)} spikes came from {np.count_nonzero(spikes)} neurons"
+        )
+    return spikes
+
+
+def _multi_spikes(
+    words: Words,
+    where: NDArray[np.int64],
+    population: PlacedPopulation,
+    n_samples: int,
+    n_ticks: int,
+) -> NDArray[np.uint8]:
+    """Return the sums of the magnitudes; ``where`` holds (segment, magnitude) of each word."""
+    n = population.n_neurons
+    total = np.zeros(n_samples * (n_ticks + 1) * n, np.int64)
+    np.add.at(total, where[:, 0] * n + aer.neuron_of(words), where[:, 1])
+    if total.max(initial=0) > MAGNITUDE_MAX:
+        raise DeviceError(
+            f"a neuron of population {population.name} must spike at most {MAGNITUDE_MAX} times "
+            f"a tick, not {int(total.max())} times"
+        )
+    shaped = total.astype(np.uint8).reshape(n_samples, n_ticks + 1, n)
+    return np.ascontiguousarray(shaped[:, :n_ticks])
+
+
+def _magnitudes(body: _Body, n_ticks: int) -> NDArray[np.int64]:
+    """Return the magnitude of every word, having checked that a SPIKE follows each GRADED."""
+    out = np.ones(len(body.words), np.int64)
+    is_graded = body.kinds == int(Kind.GRADED)
+    if not is_graded.any():
+        return out
+    at = np.flatnonzero(is_graded)
+    behind = np.minimum(at + 1, len(out) - 1)
+    bad = (body.kinds[behind] != int(Kind.SPIKE)) | (body.segments[behind] != body.segments[at])
+    values = aer.payload_of(body.words[at])
+    bad |= (values < 1) | (values > MAGNITUDE_MAX)
+    if bad.any():
+        first = int(at[bad.argmax()])
+        raise DeviceError(
+            f"each GRADED must hold a magnitude from 1 to {MAGNITUDE_MAX} and be followed by its "
+            f"SPIKE; {_describe(int(body.words[first]))} "
+            f"{_place_of(int(body.segments[first]), n_ticks)} is not"
+        )
+    out[behind] = values
     return out
 
 

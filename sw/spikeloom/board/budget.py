@@ -2,15 +2,17 @@
 
 The bounds size buffers and deadlines, nothing else, and are generous on purpose.
 
-Output beats: every probed neuron spikes in every tick, alone in its beat; every
+Output beats: every probed neuron spikes in every tick, alone in its beat, and with multi-spike
+in one for each binary digit; every
 lane of a probed row sends its value in a beat of its own; and one beat for each TICK,
 for CYCLES with SOPS and for END.
 
-Clock cycles, with ``fan(p)`` the state rows that one spike of population p updates
-(the rows of the destinations of all its projections)::
+Clock cycles, with ``fan(p)`` what one spike of population p takes: the state rows of the
+destinations of all its projections, delayed ones included, four cycles each where the rows are
+found by groups and runs, and four for the group; and ``digits`` 1, or 7 with multi-spike::
 
     spike = 1 + fan(input)
-    tick  = 64 + sum over populations (16 * rows + neurons * (2 + fan)) + output beats
+    tick  = 64 + sum over populations (16 * rows + neurons * digits * (2 + fan)) + output beats
     END   = 64 + sum over populations (16 * rows) + output beats
 
 The driver allows :data:`SLACK` times the bound plus :data:`CYCLES_FLOOR`.
@@ -26,7 +28,8 @@ from numpy.typing import NDArray
 
 from ..spec.errors import ArtefactError
 from ..spec.manifest import PlacedPopulation
-from ..spec.tables import POPULATIONS, PROJECTIONS, unpack_row
+from ..spec.numfmt import MAGNITUDE_MAX
+from ..spec.tables import POPULATIONS, PROJECTIONS, REPLAYS, unpack_row
 from .probes import Probes
 
 SLACK = 4
@@ -66,11 +69,11 @@ def bounds_of(
     fans = [_fan(images, index, p.name) for index, p in enumerate(populations)]
     neurons = [(p, fan) for p, fan in zip(populations, fans, strict=True) if not p.is_input]
     values = {i: populations[i].n_rows * lanes for i in (*probes.ticks, *probes.end)}
-    tick_beats = 1 + sum(populations[i].n_neurons for i in probes.spikes)
+    tick_beats = 1 + sum(populations[i].n_neurons * _digits(populations[i]) for i in probes.spikes)
     tick_beats += sum(values[i] for i in probes.ticks)
     end_beats = 2 + sum(values[i] for i in probes.end)
     rows = _PER_ROW * sum(p.n_rows for p, _ in neurons)
-    events = sum(p.n_neurons * (2 + fan) for p, fan in neurons)
+    events = sum(p.n_neurons * _digits(p) * (2 + fan) for p, fan in neurons)
     return Bounds(
         tick_beats=tick_beats,
         end_beats=end_beats,
@@ -80,14 +83,26 @@ def bounds_of(
     )
 
 
+def _digits(population: PlacedPopulation) -> int:
+    """Return the most words that one neuron's spikes of a tick are sent in."""
+    return MAGNITUDE_MAX.bit_length() if population.multi_spike else 1
+
+
 def _fan(images: Mapping[str, NDArray[np.uint32]], index: int, name: str) -> int:
     row = unpack_row(POPULATIONS, images["populations"][index])
-    first, count = row["first_projection"], row["n_projections"]
-    projections = images["projections"]
+    replays = [unpack_row(REPLAYS, words) for words in images.get("replays", ())]
+    ranges = [row, *(replay for replay in replays if replay["population"] == index)]
+    return sum(
+        _fan_of(images["projections"], r["first_projection"], r["n_projections"], name)
+        for r in ranges
+    )
+
+
+def _fan_of(projections: NDArray[np.uint32], first: int, count: int, name: str) -> int:
     if first + count > len(projections):
         raise ArtefactError(
             f"population {name} must have its projections inside the table of "
             f"{len(projections)} rows, not rows {first} to {first + count - 1}"
         )
-    table = projections[first : first + count]
-    return sum(unpack_row(PROJECTIONS, words)["n_rows"] for words in table)
+    rows = [unpack_row(PROJECTIONS, words) for words in projections[first : first + count]]
+    return sum(4 + 4 * row["n_rows"] if row["grouped"] else row["n_rows"] for row in rows)

@@ -6,7 +6,7 @@ import contextlib
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..artefact import Artefact
 from ..spec import regmap
@@ -22,11 +22,11 @@ from ..spec.errors import (
 from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
+from .inputs import Inputs, InputWords
 from .loaded import Loaded, prepare
 from .registers import Registers, flags
 from .result import RunResult, result_of
 from .transport import Transport
-from .words import check_inputs, encode_checked
 
 PACKET_BEATS = 1 << 19
 """Beats of a packet, in either direction, above which a run is split (4 MiB)."""
@@ -35,6 +35,7 @@ READY_TIMEOUT_S = 5.0
 """Time that a core may take to initialise."""
 
 _CONTROL = regmap.BY_NAME["CONTROL"]
+_NETWORK = regmap.BY_NAME["NETWORK"]
 _SIZES = ("LANES", "STATE_ROWS", "WEIGHT_ROWS")
 
 
@@ -174,14 +175,15 @@ class Board:
                 "the bitstream"
             )
 
-    def run(self, inputs: ArrayLike, samples_per_packet: int | None = None) -> RunResult:
+    def run(self, inputs: Inputs, samples_per_packet: int | None = None) -> RunResult:
         """Run samples through the loaded network.
 
         Parameters
         ----------
         inputs
             Integers or booleans of shape ``(samples, ticks, *input shape)``; the value m is m
-            events.  The number of ticks is free.
+            events, or for a signed input one event of magnitude m.  The number of ticks is
+            free.  For a network of several inputs a mapping from their names to such arrays.
         samples_per_packet
             Samples sent at a time; by default as many as :data:`PACKET_BEATS` allow.
 
@@ -195,17 +197,17 @@ class Board:
             If the core or the link fails; the core has been reset then.
         """
         loaded = self._require_loaded()
-        array = check_inputs(inputs, loaded.input, loaded.max_magnitude)
+        words = InputWords(inputs, loaded.input, loaded.inputs)
         if samples_per_packet is None:
-            samples_per_packet = _samples_per_packet(array, loaded)
+            samples_per_packet = _samples_per_packet(words, loaded)
         elif samples_per_packet < 1:
             raise UsageError(f"samples_per_packet must be at least 1, not {samples_per_packet}")
         if not self._running:
             self._recover()
         try:
             answers = [
-                self._run_packet(loaded, array[at : at + samples_per_packet], at)
-                for at in range(0, len(array), samples_per_packet)
+                self._run_packet(loaded, words, at, min(at + samples_per_packet, words.n_samples))
+                for at in range(0, words.n_samples, samples_per_packet)
             ]
         except BaseException:
             self._running = False
@@ -214,11 +216,11 @@ class Board:
             raise
         return result_of(answers, loaded.populations, loaded.probes, loaded.fires)
 
-    def _run_packet(self, loaded: Loaded, samples: NDArray[np.generic], first: int) -> Answer:
-        n_samples, n_ticks = samples.shape[:2]
-        n_spikes = int(samples.sum(dtype=np.int64))
+    def _run_packet(self, loaded: Loaded, words: InputWords, first: int, stop: int) -> Answer:
+        n_samples, n_ticks = stop - first, words.n_ticks
+        n_spikes = int(words.n_events(first, stop).sum())
         beats = self.transport.exchange(
-            encode_checked(samples, loaded.input, first),
+            words.encode(first, stop),
             loaded.bounds.capacity(n_samples, n_ticks),
             loaded.bounds.budget_cycles(n_samples, n_ticks, n_spikes),
         )
@@ -276,16 +278,17 @@ class Board:
     def _start(self) -> None:
         loaded = self._require_loaded()
         self._registers.clear_errors()
-        self._registers.write("NETWORK", len(loaded.populations))
+        sizes = {"n_populations": len(loaded.populations), "n_replays": loaded.n_replays}
+        network = sum(value << _NETWORK.field(name).lsb for name, value in sizes.items())
+        self._registers.write("NETWORK", network)
         self._registers.write("TAG", loaded.tag)
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
         self._running = True
 
 
-def _samples_per_packet(array: NDArray[np.generic], loaded: Loaded) -> int:
+def _samples_per_packet(words: InputWords, loaded: Loaded) -> int:
     """Return how many samples fit a packet in the worst case, at least 1."""
-    n_samples, n_ticks = array.shape[:2]
-    spikes = int(array.reshape(n_samples, -1).sum(axis=1, dtype=np.int64).max())
-    beats = max(loaded.bounds.capacity(1, n_ticks), spikes + 2 * n_ticks + 1)
-    return min(n_samples, max(1, PACKET_BEATS // beats))
+    events = int(words.n_events().max())
+    beats = max(loaded.bounds.capacity(1, words.n_ticks), events + 2 * words.n_ticks + 1)
+    return min(words.n_samples, max(1, PACKET_BEATS // beats))

@@ -44,7 +44,7 @@ def hwh_text(config: BuildConfig, vlnv: str = CORE_VLNV) -> str:
     _processing_system(modules, core_bytes(config))
     _dma(modules)
     core = _module(modules, "core", vlnv, {"C_LANES": config.lanes})
-    _registers(core)
+    _registers(core, config)
     _buses(core, {"s_axi": "SLAVE"})
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, "unicode") + "\n"
@@ -136,13 +136,13 @@ def _dma(modules: Element) -> None:
         )
 
 
-def _registers(core: Element) -> None:
+def _registers(core: Element, config: BuildConfig) -> None:
     blocks = SubElement(core, "ADDRESSBLOCKS")
     block = SubElement(
         blocks, "ADDRESSBLOCK", NAME="Reg", INTERFACE="s_axi", USAGE="register", ACCESS="read-write"
     )
     box = SubElement(block, "REGISTERS")
-    for register in regmap.REGISTERS:
+    for register in regmap.registers(config):
         element = SubElement(box, "REGISTER", NAME=register.name)
         access = {_ACCESS[field.access] for field in register.fields}
         _properties(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from ..artefact import Artefact
 from ..spec.build import build_id
 from ..spec.errors import ArtefactError, CompatError
-from ..spec.manifest import BuildFacts, InputFacts, PlacedPopulation
+from ..spec.manifest import BuildFacts, InputFacts, PlacedInput, PlacedPopulation
 from ..spec.tables import POPULATIONS, unpack_row
 from .budget import Bounds, bounds_of
 from .probes import Probes, patch_rows, probes_for
@@ -35,9 +37,14 @@ class Loaded:
         return self.build.populations
 
     @property
-    def max_magnitude(self) -> int:
-        """The most events an input neuron may send in a tick."""
-        return self.populations[0].max_magnitude
+    def inputs(self) -> tuple[PlacedInput, ...]:
+        """The ranges of addresses that the input populations have."""
+        return self.build.inputs
+
+    @property
+    def n_replays(self) -> int:
+        """Rows of the replay table in use."""
+        return len(self.images.get("replays", ()))
 
 
 def prepare(artefact: Artefact, probe: str | None) -> Loaded:
@@ -61,7 +68,8 @@ def prepare(artefact: Artefact, probe: str | None) -> Loaded:
             "this version"
         )
     images = artefact.images()
-    _check_populations(build.populations, images["populations"], artefact.input)
+    _check_populations(build.populations, images["populations"])
+    _check_inputs(build.inputs, build.populations[0], artefact.input)
     probes = probes_for(probe, build.populations)
     bounds = bounds_of(build.populations, images, probes, build.config.lanes)
     rows = [unpack_row(POPULATIONS, row) for row in images["populations"]]
@@ -79,7 +87,7 @@ def prepare(artefact: Artefact, probe: str | None) -> Loaded:
 
 
 def _check_populations(
-    populations: tuple[PlacedPopulation, ...], table: NDArray[np.uint32], facts: InputFacts
+    populations: tuple[PlacedPopulation, ...], table: NDArray[np.uint32]
 ) -> None:
     """Check that the manifest's populations are those of the table."""
     if len(populations) != len(table):
@@ -89,7 +97,7 @@ def _check_populations(
         )
     for population, words in zip(populations, table, strict=True):
         row = unpack_row(POPULATIONS, words)
-        for name in ("n_neurons", "n_rows"):
+        for name in ("n_neurons", "n_rows", "multi_spike"):
             if getattr(population, name) != row[name]:
                 raise ArtefactError(
                     f"{name} of population {population.name} must be {row[name]} as in the "
@@ -97,14 +105,34 @@ def _check_populations(
                 )
     if [p.is_input for p in populations] != [True] + [False] * (len(populations) - 1):
         raise ArtefactError(
-            "build.populations must begin with the one input population; this driver feeds "
-            f"one, not {sum(bool(p.is_input) for p in populations)}"
-        )
-    first, n_inputs = populations[0], int(np.prod(facts.shape))
-    if first.n_neurons != n_inputs:
-        raise ArtefactError(
-            f"input.shape {facts.shape} must have the {first.n_neurons} neurons of population "
-            f"{first.name}, not {n_inputs}"
+            "build.populations must begin with one entry for all inputs and have no other input, "
+            f"not {sum(bool(p.is_input) for p in populations)} inputs"
         )
     if not any(p.is_output for p in populations):
         raise ArtefactError("build.populations must have at least one output, not 0")
+
+
+def _check_inputs(
+    inputs: tuple[PlacedInput, ...], combined: PlacedPopulation, facts: InputFacts
+) -> None:
+    """Check that the ranges of addresses are apart and fill the first row of the table."""
+    if not inputs:
+        raise ArtefactError("build.inputs must have at least one entry, not 0")
+    ordered = sorted(inputs, key=lambda p: p.address)
+    for first, second in itertools.pairwise(ordered):
+        if second.address < first.stop:
+            raise ArtefactError(
+                f"build.inputs {second.name} must have an address of at least {first.stop}, "
+                f"behind those of {first.name}, not {second.address}"
+            )
+    if ordered[-1].stop != combined.n_neurons:
+        raise ArtefactError(
+            f"build.inputs must fill the {combined.n_neurons} addresses of {combined.name}, "
+            f"not {ordered[-1].stop}"
+        )
+    n_inputs = math.prod(facts.shape)
+    if inputs[0].n_neurons != n_inputs:
+        raise ArtefactError(
+            f"input.shape {facts.shape} must have the {inputs[0].n_neurons} neurons of population "
+            f"{inputs[0].name}, not {n_inputs}"
+        )

@@ -27,11 +27,11 @@ class Registers:
 
     def read(self, name: str) -> int:
         """Return the value of register ``name``."""
-        return self._port.read32(regmap.BY_NAME[name].offset)
+        return self._port.read32(regmap.named(name).offset)
 
     def write(self, name: str, value: int) -> None:
         """Write register ``name``."""
-        self._port.write32(regmap.BY_NAME[name].offset, value)
+        self._port.write32(regmap.named(name).offset, value)
 
     def read_pair(self, name: str) -> int:
         """Return the 64-bit value of ``{name}_LO`` and ``{name}_HI``, the low word first."""
@@ -43,7 +43,7 @@ class Registers:
 
         Raises :class:`DeviceTimeout` naming the field after ``timeout_s`` seconds.
         """
-        mask = regmap.BY_NAME[name].mask(field)
+        mask = regmap.named(name).mask(field)
         deadline = time.monotonic() + timeout_s
         while True:
             late = time.monotonic() > deadline  # before the reading: a pause must not count
@@ -72,5 +72,5 @@ class Registers:
 
 def flags(name: str, value: int) -> list[str]:
     """Return the names of the fields of register ``name`` that are not 0 in ``value``."""
-    register = regmap.BY_NAME[name]
+    register = regmap.named(name)
     return [field.name for field in register.fields if value & register.mask(field.name)]

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..spec.errors import SpikeLoomError
-from . import bench, demo, doctor, emit, encode, inspect, run, synth, train, verify
+from . import bench, convert, demo, doctor, emit, encode, inspect, run, search, synth, train, verify
 from . import compile as compile_command
 
 COMMANDS = (
-    *(demo, train, compile_command, encode, run, verify),
+    *(demo, train, convert, search, compile_command, encode, run, verify),
     *(inspect, emit, synth, bench, doctor),
 )
 

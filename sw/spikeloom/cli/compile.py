@@ -24,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Compile; exit code 2 if the network does not fit (``--report``: 1), or cannot run."""
     from ..artefact import read_artefact, write_artefact
-    from ..compile import capacity_report, compile_network, prove_no_overflow
-    from ..compile.capacity import check_supported
+    from ..compile import capacity_report, check_supported, compile_network, prove_no_overflow
     from ..spec.config import preset
     from ..spec.errors import UsageError
 
@@ -34,10 +33,10 @@ def main(args: argparse.Namespace) -> int:
     config = preset(args.preset)
     source = read_artefact(args.network)
     network = source.network()
-    capacity = capacity_report(network, config)
     if args.report:
         prove_no_overflow(network)
-        check_supported(network)
+        check_supported(network, config)
+        capacity = capacity_report(network, config)
         _print(args, capacity, sys.stdout)
         return 0 if capacity.fits else 1
     compiled = compile_network(network, config)
@@ -49,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
         build=compiled.build,
         images=compiled.images,
     )
-    _print(args, capacity, sys.stdout)
+    _print(args, compiled.report, sys.stdout)
     if not args.json:
         print(f"\nbuild id {compiled.build.id}; artefact in {args.out}")
     return 0

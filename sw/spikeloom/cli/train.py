@@ -60,6 +60,10 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("sop_target", int, "synaptic operations per sample that cost nothing"),
     ("calibration_samples", int, "training samples for the choice of steps without --epochs-qat"),
     ("start", str, "folder of a run whose float stage to start from"),
+    ("validation", int, "training samples held out to judge epochs by"),
+    ("patience", int, "epochs without a better validation accuracy that end a stage"),
+    ("precision", str, "float32, or bfloat16 for the products of the float stage"),
+    ("shards", int, "parts of a batch, for as many processes of torchrun"),
     ("seed", int, "seed of everything random"),
     ("threads", int, "threads of PyTorch"),
 )
@@ -92,7 +96,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_)
 
 
-def _encoder_parameter(text: str) -> tuple[str, int | float | str]:
+def encoder_parameter(text: str) -> tuple[str, int | float | str]:
+    """Return name and value of NAME=VALUE."""
     name, _, value = text.partition("=")
     if name in WORDS and value.isalpha():
         return name, value
@@ -112,7 +117,7 @@ def config_of(args: argparse.Namespace) -> Any:
         if getattr(args, name):
             chosen[name] = True
     if args.encoder_parameter:
-        chosen["encoder_parameters"] = dict(map(_encoder_parameter, args.encoder_parameter))
+        chosen["encoder_parameters"] = dict(map(encoder_parameter, args.encoder_parameter))
     if args.hidden is not None:
         try:
             chosen["hidden"] = tuple(int(n) for n in args.hidden.split(",") if n)
@@ -126,6 +131,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for checkpoint, metrics and network"
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write curves to DIR/tensorboard too"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     parser.add_argument(
@@ -179,8 +187,11 @@ def main(args: argparse.Namespace) -> int:
 
     check_target(out / "network", replace=True)
     from ..train.run import train
+    from ..train.team import is_leader
 
-    result = train(config, out, progress=not args.json, resume=args.resume)
+    result = train(config, out, not args.json, args.resume, args.tensorboard)
+    if not is_leader():
+        return 0
     result.write(out / "network", replace=True)
     summary = {
         "network": str(out / "network"),

@@ -17,10 +17,11 @@ from ..spec.build import build_id
 from ..spec.config import BuildConfig
 from ..spec.manifest import BuildFacts
 from ..spec.network import Network
-from .capacity import CapacityReport, capacity_report, check_supported
+from .capacity import CapacityReport, capacity_report
 from .images import pack_images
 from .placement import Placement, place
 from .proof import Bound, prove_no_overflow
+from .support import check_supported
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ def compile_network(network: Network, config: BuildConfig) -> Compiled:
         everything that is short, and a preset that would do.
     """
     bounds = prove_no_overflow(network)
-    check_supported(network)
-    report = capacity_report(network, config)
+    check_supported(network, config)
+    placement = place(network, config.lanes)
+    report = capacity_report(network, config, placement)
     report.check()
-    placement = place(network, config)
     return Compiled(
-        build=BuildFacts(build_id(config), config, placement.populations),
+        build=BuildFacts(build_id(config), config, placement.populations, placement.inputs),
         images=pack_images(network, config, placement),
         report=report,
         bounds=bounds,
@@ -67,6 +68,7 @@ __all__ = [
     "Compiled",
     "Placement",
     "capacity_report",
+    "check_supported",
     "compile_network",
     "place",
     "prove_no_overflow",

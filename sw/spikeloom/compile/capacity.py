@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from ..spec import numfmt
 from ..spec.config import PRESETS, BuildConfig
 from ..spec.errors import CapacityError
-from ..spec.network import Dense, Network
+from ..spec.network import Network
 from ..spec.tables import POPULATIONS
-from .placement import state_rows, weight_rows
+from .parameters import parameter_rows
+from .placement import Placement, place, state_rows
+from .support import unsupported
 
-MAX_STRIDE = (1 << 16) - 1
-MAX_NEURONS = (1 << POPULATIONS.field("n_neurons").bits) - 1
+MAX_PROJECTIONS = (1 << POPULATIONS.field("n_projections").bits) - 1
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,12 @@ class CapacityReport:
     config: BuildConfig
     uses: tuple[Use, ...]
     lane_use: float
-    fitting_presets: tuple[str, ...]
+    _network: Network = field(repr=False, compare=False)
+
+    @cached_property
+    def fitting_presets(self) -> tuple[str, ...]:
+        """Names of the presets that can run the network."""
+        return tuple(name for name, other in PRESETS.items() if _holds(self._network, other))
 
     @property
     def fits(self) -> bool:
@@ -79,67 +87,69 @@ class CapacityReport:
         }
 
 
-def check_supported(network: Network) -> None:
-    """Raise :class:`CapacityError` listing everything the gateware cannot do yet."""
-    reasons = []
-    if len(network.inputs) != 1:
-        reasons.append(f"one input population is possible, not {len(network.inputs)}")
-    for source in network.inputs:
-        if source.n_neurons > MAX_NEURONS:
-            reasons.append(
-                f"{source.name} must have at most {MAX_NEURONS} neurons, not {source.n_neurons}"
-            )
-        if source.signed:
-            reasons.append(f"signed of {source.name} must be false")
-    for population in network.populations:
-        for name, value in population.tensors().items():
-            if value.size > 1 and value.min() != value.max():
-                reasons.append(
-                    f"{name} of {population.name} must be the same for the whole population"
-                )
-        if population.refractory:
-            reasons.append(
-                f"refractory of {population.name} must be 0, not {population.refractory}"
-            )
-        if population.current_decay is not None:
-            reasons.append(f"current_decay of {population.name} must not be given")
-        if population.multi_spike:
-            reasons.append(f"multi_spike of {population.name} must be false")
-    for projection in network.projections:
-        for name in ("shift", "delay"):
-            if getattr(projection, name):
-                reasons.append(
-                    f"{name} of {projection.name} must be 0, not {getattr(projection, name)}"
-                )
-        if not isinstance(projection.kind, Dense):
-            reasons.append(
-                f"kind of {projection.name} must be dense, not {projection.kind.tag.value}"
-            )
-        elif projection.weights.shape[1] > 2 * MAX_STRIDE:
-            reasons.append(f"{projection.name} must have at most {2 * MAX_STRIDE} sources")
-    if reasons:
-        raise CapacityError("the accelerator cannot run this network: " + "; ".join(reasons))
+def _history_rows(network: Network, placement: Placement) -> int:
+    """Return the rows of spikes that wait at the same time, at worst.
+
+    A tick of a recording source leaves a row of spikes for each of its state rows, for each
+    binary digit of their number where it is multi-spike.
+    """
+    delays = [p.delay for p in placement.projections]
+    recording = {p.source for p in placement.projections if p.delay}
+    sources = [placement.populations[index] for index in recording]
+    digits = numfmt.MAGNITUDE_MAX.bit_length()
+    per_tick = sum(p.n_rows * (digits if p.multi_spike else 1) for p in sources)
+    return per_tick * (max(delays, default=0) + 1)
 
 
-def _uses(network: Network, config: BuildConfig) -> tuple[Use, ...]:
-    rows = sum(state_rows(p.n_neurons, config.lanes) for p in network.populations)
-    # check_supported refuses the other kinds, which have no layout in the weight banks yet
-    dense = [p for p in network.projections if isinstance(p.kind, Dense)]
-    weights = sum(weight_rows(p, config.lanes) for p in dense)
-    populations = len(network.inputs) + len(network.populations)
-    return (
+def _uses(network: Network, config: BuildConfig, placement: Placement) -> tuple[Use, ...]:
+    rows = sum(p.n_rows for p in placement.populations)
+    n_projections = len(placement.projections)
+    uses = [
         Use("state_rows", rows, config.state_rows, f"state rows of {config.lanes} neurons"),
-        Use("weight_rows", weights, config.weight_rows, f"weight rows of {config.lanes} per bank"),
-        Use("populations", populations, config.populations, "population table rows"),
-        Use("projections", len(network.projections), config.projections, "projection table rows"),
-    )
+        Use(
+            "weight_rows",
+            placement.banks.n_rows,
+            config.weight_rows,
+            f"weight rows of {config.lanes} per bank",
+        ),
+        Use("populations", len(placement.populations), config.populations, "population table rows"),
+        Use(
+            "projections",
+            n_projections,
+            min(config.projections, MAX_PROJECTIONS),
+            "projection table rows",
+        ),
+    ]
+    if config.groups:
+        uses.append(Use("groups", placement.n_groups, config.groups, "groups of sources"))
+        uses.append(Use("runs", placement.n_runs, config.runs, "runs of state rows"))
+    if config.parameter_rows:
+        parameters = parameter_rows(network, placement.populations[1:], config.lanes).rows
+        uses.append(
+            Use("parameter_rows", len(parameters), config.parameter_rows, "rows of parameters")
+        )
+    if config.history_rows:
+        history = _history_rows(network, placement)
+        unit = "rows of spikes that wait for delayed projections"
+        uses.append(Use("history_rows", history, config.history_rows, unit))
+        replays = len(placement.replays())
+        uses.append(Use("replays", replays, config.projections, "groups of delayed projections"))
+    return tuple(uses)
 
 
-def capacity_report(network: Network, config: BuildConfig) -> CapacityReport:
-    """Return what ``network`` takes of ``config``, and which presets would hold it."""
-    uses = _uses(network, config)
+def capacity_report(
+    network: Network, config: BuildConfig, placement: Placement | None = None
+) -> CapacityReport:
+    """Return what ``network`` takes of ``config``; ``placement`` is its own, if it is known."""
+    placement = placement or place(network, config.lanes)
+    uses = _uses(network, config, placement)
     neurons = sum(p.n_neurons for p in network.populations)
-    fitting = tuple(
-        name for name, other in PRESETS.items() if all(use.fits for use in _uses(network, other))
-    )
-    return CapacityReport(config, uses, neurons / (uses[0].used * config.lanes), fitting)
+    return CapacityReport(config, uses, neurons / (uses[0].used * config.lanes), network)
+
+
+def _holds(network: Network, config: BuildConfig) -> bool:
+    """Whether the build can run the network; what is cheap to know comes first."""
+    rows = sum(state_rows(p.n_neurons, config.lanes) for p in network.populations)
+    if rows > config.state_rows or unsupported(network, config):
+        return False
+    return all(use.fits for use in _uses(network, config, place(network, config.lanes)))

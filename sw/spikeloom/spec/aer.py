@@ -9,6 +9,10 @@ Into the core go SPIKE, TICK and END words.  Words that arrive before TICK t
 count for tick t.  END closes a sample.  Out of the core come SPIKE, TICK and END,
 READOUT followed by VALUE where a population is probed, and before each END the
 sample's own counters as CYCLES and SOPS.
+
+A SPIKE has the magnitude 1, unless GRADED comes before it: that word holds the magnitude of
+the next SPIKE of its tick.  Into the core it brings signed events; out of it the spikes of
+multi-spike neurons, one GRADED with SPIKE for each binary digit of the number of spikes.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from numpy.typing import NDArray
 WORD_BITS = 32
 BEAT_WORDS = 2
 BEAT_BITS = WORD_BITS * BEAT_WORDS
+MAGNITUDE_BITS = 8
 
 KIND_SHIFT = 28
 PAYLOAD_BITS = 28
@@ -40,6 +45,7 @@ class Kind(IntEnum):
 
     NULL = 0
     SPIKE = 1
+    GRADED = 2
     TICK = 3
     END = 4
     READOUT = 5
@@ -54,6 +60,7 @@ FIELDS: dict[Kind, tuple[tuple[str, int, int, str], ...]] = {
         ("population", 27, 20, "index of the population in the population table"),
         ("neuron", 19, 0, "row-major index of the neuron"),
     ),
+    Kind.GRADED: (("magnitude", 7, 0, "signed magnitude of the next SPIKE"),),
     Kind.TICK: (("tick", 27, 0, "number of the tick that is closed, echoed"),),
     Kind.END: (("sample", 27, 0, "number of the sample that is closed, echoed"),),
     Kind.READOUT: (
@@ -67,7 +74,10 @@ FIELDS: dict[Kind, tuple[tuple[str, int, int, str], ...]] = {
 """Per kind: (field, most significant bit, least significant bit, meaning)."""
 
 INPUT_KINDS = (Kind.NULL, Kind.SPIKE, Kind.TICK, Kind.END)
-"""Kinds a core takes; any other is dropped, counted and flagged."""
+"""Kinds every core takes; any other is dropped, counted and flagged."""
+
+GRADED_INPUT_KINDS = (*INPUT_KINDS, Kind.GRADED)
+"""Kinds a core takes that is built for graded events."""
 
 
 def word(kind: Kind, payload: int = 0) -> int:

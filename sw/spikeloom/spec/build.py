@@ -20,7 +20,7 @@ def spec_facts(config: BuildConfig) -> dict[str, Any]:
         },
         "registers": [
             [r.name, r.offset, [[f.name, f.lsb, f.bits, f.access.value] for f in r.fields]]
-            for r in regmap.REGISTERS
+            for r in regmap.registers(config)
         ],
         "map_version": regmap.MAP_VERSION,
         "tables": [

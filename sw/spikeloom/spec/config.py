@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .checks import check_identifier
@@ -34,6 +34,26 @@ class BuildConfig:
         Entries of the population table, the input included: 4 to 256.
     projections
         Entries of the projection table: 4 to 256.
+    weight_bits
+        Width of a stored weight: 8, 4 or 2.
+    groups, runs
+        Entries of the two fan-out memories, which every kind of projection but dense
+        needs: both 0, or powers of two from 16 to 65536.
+    parameter_rows
+        Rows of P sets of neuron parameters, a power of two from 4 to 1024; 0: the neurons
+        of a population share theirs.
+    history_rows
+        Rows of P spikes kept for delayed projections: a power of two from 16 to 65536, or 0.
+    graded
+        Events have a signed magnitude, projections a shift: a multiplier per lane.
+    refractory
+        Neurons may be refractory.
+    current
+        Neurons may have a synaptic current (CUBA-LIF): a second state and multiplier per lane.
+    multi_spike
+        Neurons may fire several times a tick; needs ``graded``.
+    sensor
+        Whether the build has the sensor input: pins of an AER port, and registers.
     """
 
     name: str
@@ -42,6 +62,16 @@ class BuildConfig:
     weight_rows: int
     populations: int = 16
     projections: int = 16
+    weight_bits: int = 8
+    groups: int = 0
+    runs: int = 0
+    parameter_rows: int = 0
+    history_rows: int = 0
+    graded: bool = False
+    refractory: bool = False
+    current: bool = False
+    multi_spike: bool = False
+    sensor: bool = False
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -54,6 +84,24 @@ class BuildConfig:
         _power_of_two("weight_rows", self.weight_rows, 16, 65536)
         _power_of_two("populations", self.populations, 4, 256)
         _power_of_two("projections", self.projections, 4, 256)
+        _power_of_two("weight_bits", self.weight_bits, 2, 8)
+        for name, low, high in (
+            ("groups", 16, 65536),
+            ("runs", 16, 65536),
+            ("parameter_rows", 4, 1024),
+            ("history_rows", 16, 65536),
+        ):
+            if getattr(self, name) != 0:
+                _power_of_two(name, getattr(self, name), low, high)
+        for name in ("graded", "refractory", "current", "multi_spike", "sensor"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        if bool(self.groups) != bool(self.runs):
+            raise UsageError(
+                f"groups and runs must both be 0 or both not, not {self.groups} and {self.runs}"
+            )
+        if self.multi_spike and not self.graded:
+            raise UsageError("multi_spike must come with graded: its events have magnitudes")
 
     @property
     def neurons(self) -> int:
@@ -65,20 +113,33 @@ class BuildConfig:
         return asdict(self)
 
 
+_FULL: dict[str, Any] = {
+    **{"groups": 2048, "runs": 4096, "parameter_rows": 64, "history_rows": 256},
+    **dict.fromkeys(("graded", "refractory", "current", "multi_spike"), True),
+}
+
 PRESETS: dict[str, BuildConfig] = {
     config.name: config
     for config in (
         BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
-        BuildConfig("pynq-z2", lanes=128, state_rows=32, weight_rows=1024),
+        BuildConfig("pynq-z2", lanes=128, state_rows=32, weight_rows=1024, groups=2048, runs=4096),
+        BuildConfig("pynq-z2-full", lanes=64, state_rows=128, weight_rows=2048, **_FULL),
+        BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
     )
 }
 """Named build configurations."""
 
+SENSOR_SUFFIX = "-sensor"
+
 
 def preset(name: str) -> BuildConfig:
-    """Return the preset ``name``; raises :class:`UsageError` listing those there are."""
-    if name not in PRESETS:
+    """Return the preset ``name``; raises :class:`UsageError` listing those there are.
+
+    Every preset has a second name with ``-sensor`` behind it: the same with the sensor input.
+    """
+    base = name.removesuffix(SENSOR_SUFFIX)
+    if base not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
-    return PRESETS[name]
+    return PRESETS[base] if base == name else replace(PRESETS[base], name=name, sensor=True)

@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from .checks import check_identifier
 from .config import BuildConfig
 from .errors import ArtefactError, NetworkError, UsageError
-from .numfmt import MAGNITUDE_MAX, NEURONS_MAX
+from .memmap import memory_map
+from .numfmt import DELAY_MAX, MAGNITUDE_MAX, NEURONS_MAX
 
 SCHEMA = "spikeloom-artefact"
 SCHEMA_VERSION = 1
@@ -24,9 +25,27 @@ MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "network.safetensors"
 IMAGE_FILES = {
     name: f"images/{name}.bin"
-    for name in ("populations", "projections", "weights_even", "weights_odd")
+    for name in (
+        "populations",
+        "projections",
+        "weights_even",
+        "weights_odd",
+        "groups",
+        "runs",
+        "parameters",
+        "replays",
+    )
 }
-"""File of each memory image: raw little-endian uint32, whole rows from row 0."""
+"""File of each memory image: raw little-endian uint32, whole rows from row 0.
+
+Those of memories that a build lacks are left out.
+"""
+
+
+def image_files(config: BuildConfig) -> dict[str, str]:
+    """Return the file of each memory image that a build has."""
+    return {name: IMAGE_FILES[name] for name in memory_map(config)}
+
 
 TICKS_MAX = (1 << 28) - 1
 MAX_MANIFEST_BYTES = 1 << 20
@@ -106,7 +125,10 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class PlacedPopulation:
-    """A population as the build sees it; the position in the list is its table index."""
+    """A population as the build sees it; the position in the list is its table index.
+
+    The first one stands for all inputs together.
+    """
 
     name: str
     n_neurons: int
@@ -115,7 +137,7 @@ class PlacedPopulation:
     is_output: bool
     row_base: int = 0
     n_rows: int = 0
-    max_magnitude: int = 1
+    multi_spike: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -128,13 +150,12 @@ class PlacedPopulation:
             ("n_neurons", math.prod(self.shape), math.prod(self.shape)),
             ("row_base", 0, 0xFFFF),
             ("n_rows", 0, 0xFFFF),
-            ("max_magnitude", 1, MAGNITUDE_MAX),
         ):
             if not _is_int(getattr(self, name), low, high):
                 raise ArtefactError(
                     f"{what} {name} must be from {low} to {high}, not {getattr(self, name)!r}"
                 )
-        for name in ("is_input", "is_output"):
+        for name in ("is_input", "is_output", "multi_spike"):
             if not isinstance(getattr(self, name), bool):
                 raise ArtefactError(
                     f"{what} {name} must be true or false, not {getattr(self, name)!r}"
@@ -146,12 +167,68 @@ class PlacedPopulation:
 
 
 @dataclass(frozen=True)
+class PlacedInput:
+    """An input population's range of addresses among those of all inputs.
+
+    Neuron i has the address ``address + i``.  Its events of tick t are sent in tick
+    t + ``delay``; an input whose projections differ in delay has a range for each of them.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    n_neurons: int
+    address: int = 0
+    delay: int = 0
+    max_magnitude: int = 1
+    signed: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            check_identifier("build.inputs name", self.name)
+        except NetworkError as error:
+            raise ArtefactError(str(error)) from None
+        what = f"build.inputs {self.name}"
+        object.__setattr__(self, "shape", _shape(f"{what} shape", self.shape))
+        size = math.prod(self.shape)
+        for name, low, high in (
+            ("n_neurons", size, size),
+            ("address", 0, NEURONS_MAX - size),
+            ("delay", 0, DELAY_MAX),
+            ("max_magnitude", 1, MAGNITUDE_MAX),
+        ):
+            if not _is_int(getattr(self, name), low, high):
+                raise ArtefactError(
+                    f"{what} {name} must be from {low} to {high}, not {getattr(self, name)!r}"
+                )
+        if not isinstance(self.signed, bool):
+            raise ArtefactError(f"{what} signed must be true or false, not {self.signed!r}")
+
+    @property
+    def stop(self) -> int:
+        """The address behind its last neuron."""
+        return self.address + self.n_neurons
+
+    @property
+    def min_magnitude(self) -> int:
+        """The least value of a neuron in one tick."""
+        return -self.max_magnitude if self.signed else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON-ready values."""
+        return {**vars(self), "shape": list(self.shape)}
+
+
+@dataclass(frozen=True)
 class BuildFacts:
-    """The build an artefact was compiled for and where its populations lie."""
+    """The build an artefact was compiled for and where its populations and inputs lie.
+
+    ``inputs`` are in the network's order, an input's ranges of several delays one after another.
+    """
 
     id: str
     config: BuildConfig
     populations: tuple[PlacedPopulation, ...]
+    inputs: tuple[PlacedInput, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-ready values."""
@@ -159,6 +236,7 @@ class BuildFacts:
             "id": self.id,
             "config": self.config.to_dict(),
             "populations": [p.to_dict() for p in self.populations],
+            "inputs": [p.to_dict() for p in self.inputs],
         }
 
 
@@ -208,23 +286,7 @@ class Manifest:
         top = _fields("manifest", value, names, extra=("schema", "schema_version"))
         build = None
         if top["build"] is not None:
-            facts = _fields("build", top["build"], ("id", "config", "populations"))
-            try:
-                config = BuildConfig(
-                    **_fields("build.config", facts["config"], BuildConfig.__dataclass_fields__)
-                )
-            except UsageError as error:
-                raise ArtefactError(f"build.config: {error}") from None
-            placed_fields = tuple(PlacedPopulation.__dataclass_fields__)
-            if not isinstance(facts["populations"], list):
-                raise ArtefactError("build.populations must be a list")
-            placed = tuple(
-                PlacedPopulation(**_fields("build.populations", p, placed_fields))
-                for p in facts["populations"]
-            )
-            if not isinstance(facts["id"], str) or not BUILD_ID.match(facts["id"]):
-                raise ArtefactError(f"build.id must be 16 hexadecimal digits, not {facts['id']!r}")
-            build = BuildFacts(facts["id"], config, placed)
+            build = _build(top["build"])
         files = _object("files", top["files"])
         for name, item in files.items():
             entry = _fields(f"files.{name}", item, ("bytes", "sha256"))
@@ -235,10 +297,10 @@ class Manifest:
                 )
             if not isinstance(digest, str) or not SHA256.match(digest):
                 raise ArtefactError(f"files.{name}.sha256 must be 64 hexadecimal digits")
-        known = {NETWORK_FILE, *IMAGE_FILES.values()}
+        wanted = {NETWORK_FILE, *(image_files(build.config).values() if build else ())}
+        known = wanted if build else {NETWORK_FILE, *IMAGE_FILES.values()}
         for name in sorted(files.keys() - known):
             raise ArtefactError(f"files names an unknown file {name!r}")
-        wanted = known if build else {NETWORK_FILE}
         for name in sorted(wanted - files.keys()):
             raise ArtefactError(f"files lacks {name!r}")
         if not isinstance(top["spikeloom"], str):
@@ -251,6 +313,33 @@ class Manifest:
             build=build,
             files=files,
         )
+
+
+def _build(value: Any) -> BuildFacts:
+    """Return the build that the manifest's object describes."""
+    facts = _fields("build", value, ("id", "config", "populations", "inputs"))
+    names = BuildConfig.__dataclass_fields__
+    try:
+        config = BuildConfig(**_fields("build.config", facts["config"], names))
+    except UsageError as error:
+        raise ArtefactError(f"build.config: {error}") from None
+    if not isinstance(facts["id"], str) or not BUILD_ID.match(facts["id"]):
+        raise ArtefactError(f"build.id must be 16 hexadecimal digits, not {facts['id']!r}")
+    populations = _placed("populations", facts["populations"], PlacedPopulation)
+    return BuildFacts(
+        facts["id"], config, populations, _placed("inputs", facts["inputs"], PlacedInput)
+    )
+
+
+_Placed = TypeVar("_Placed", PlacedPopulation, PlacedInput)
+
+
+def _placed(name: str, items: Any, part: type[_Placed]) -> tuple[_Placed, ...]:
+    """Return the entries of a list of the build."""
+    if not isinstance(items, list):
+        raise ArtefactError(f"build.{name} must be a list")
+    fields = tuple(part.__dataclass_fields__)
+    return tuple(part(**_fields(f"build.{name}", item, fields)) for item in items)
 
 
 def _parse(text: str) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .config import BuildConfig
-from .tables import POPULATIONS, PROJECTIONS
+from .tables import GROUPS, PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,27 @@ class Memory:
 
 
 def memory_map(config: BuildConfig) -> dict[str, Memory]:
-    """Return the memories of a build by name, each aligned to its own size."""
+    """Return the memories of a build by name, each aligned to its own size.
+
+    A memory that the build lacks is left out.
+    """
+    weight_words = max(config.lanes * config.weight_bits // 32, 1)
+    replays = config.projections if config.history_rows else 0
     parts = (
         ("populations", config.populations, POPULATIONS.words, "population table"),
         ("projections", config.projections, PROJECTIONS.words, "projection table"),
-        ("weights_even", config.weight_rows, config.lanes // 4, "weights of even sources"),
-        ("weights_odd", config.weight_rows, config.lanes // 4, "weights of odd sources"),
+        ("weights_even", config.weight_rows, weight_words, "weights of even sources"),
+        ("weights_odd", config.weight_rows, weight_words, "weights of odd sources"),
+        ("groups", config.groups, GROUPS.words, "groups of sources"),
+        ("runs", config.runs, RUNS.words, "runs of state rows"),
+        ("parameters", config.parameter_rows, config.lanes * PARAMETERS.words, "neurons"),
+        ("replays", replays, REPLAYS.words, "delayed projections"),
     )
     out: dict[str, Memory] = {}
     free = 0x1000
     for name, rows, row_words, doc in parts:
+        if not rows:
+            continue
         size = rows * row_words * 4
         base = -(-free // size) * size
         out[name] = Memory(name, base, rows, row_words, doc)

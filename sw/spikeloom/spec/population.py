@@ -20,6 +20,8 @@ from .errors import NetworkError
 
 IntArray = NDArray[np.int32]
 
+_BINARY_ONES = np.array([value.bit_count() for value in range(numfmt.MAGNITUDE_MAX + 1)])
+
 
 class Reset(str, Enum):
     """What a spike does to the potential (rule D3)."""
@@ -75,10 +77,9 @@ class InputPopulation:
         """Number of neurons (addresses) of the population."""
         return math.prod(self.shape)
 
-    @property
-    def graded(self) -> bool:
-        """Whether a neuron's events of a tick are one event with a magnitude."""
-        return self.signed
+    def events(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return how many events each of the tick's ``values`` is (rule S4)."""
+        return (values != 0).astype(np.int64) if self.signed else values
 
     @property
     def min_magnitude(self) -> int:
@@ -203,10 +204,10 @@ class Population:
         """Number of neurons of the population."""
         return math.prod(self.shape)
 
-    @property
-    def graded(self) -> bool:
-        """Whether a neuron's spikes of a tick are one event with a magnitude."""
-        return self.multi_spike
+    def events(self, spikes: NDArray[Any]) -> NDArray[Any]:
+        """Return how many events each number of ``spikes``, 0 to 127, is (rule S4)."""
+        out: NDArray[Any] = _BINARY_ONES[spikes] if self.multi_spike else spikes
+        return out
 
     def per_neuron(self, name: str) -> IntArray:
         """Return the parameter ``name``, such as ``threshold``, as int32 of shape (n_neurons,).

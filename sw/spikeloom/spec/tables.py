@@ -18,20 +18,26 @@ from numpy.typing import NDArray
 class FireSelect(IntEnum):
     """What of the potential goes to the decay multiplier when a neuron fires.
 
-    The reset and its order are encoded as this choice and ``fire_constant``, which
-    is added behind the multiplier (both are of no effect without a spike)::
+    The reset and its order are encoded as this choice and ``fire_constant`` (both are of no
+    effect without a spike)::
 
         reset     order          fire_select      fire_constant
         subtract  before_decay   H_MINUS_THETA    0
-        subtract  after_decay    H                -threshold
+        subtract  after_decay    H                ignored
         zero      any            ZERO             0
-        value     before_decay   ZERO             trunc(clip(value) * decay / 2^15)
-        value     after_decay    ZERO             value
+        value     before_decay   VALUE            max(value, floor)
+        (without parameter rows  ZERO             trunc(max(value, floor) * decay / 2^15))
+        value     after_decay    ZERO             max(value, floor)
+
+    ``H`` decays H and takes the threshold of the neuron, times its number of spikes, behind the
+    decay; ``H_MINUS_THETA`` takes it before.  ``ZERO`` adds ``fire_constant`` behind the decay;
+    ``VALUE`` decays ``fire_constant`` in the place of H.
     """
 
     H = 0
     H_MINUS_THETA = 1
     ZERO = 2
+    VALUE = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ POPULATIONS = Table(
         Field("bias", 3, 0, 16, True, "added to every neuron at every tick"),
         Field("floor", 3, 16, 16, True, "lower clip of the potential"),
         Field("initial", 4, 0, 16, True, "potential at the start of a sample"),
-        Field("fire_constant", 4, 16, 16, True, "added behind the decay when the neuron fires"),
+        Field("fire_constant", 4, 16, 16, True, "what a spike resets to: see FireSelect"),
         Field("fire_select", 5, 0, 2, False, "FireSelect: what is decayed when the neuron fires"),
         Field("fires", 5, 2, 1, False, "0 for a readout that never fires"),
         Field("clip_before", 5, 3, 1, False, "1 to clip before the decay (reset before decay)"),
@@ -93,12 +99,24 @@ POPULATIONS = Table(
         Field("emit_spikes", 5, 8, 1, False, "1 to send the population's spikes out"),
         Field("probe_ticks", 5, 9, 1, False, "1 to send H of every visited row at each tick"),
         Field("probe_end", 5, 10, 1, False, "1 to send V of every visited row at END"),
+        Field("multi_spike", 5, 11, 1, False, "1 for as many spikes as the threshold fits in H"),
+        Field("records", 5, 12, 1, False, "1 to keep the spikes for delayed projections"),
+        Field("refractory", 5, 13, 4, False, "ticks of rest after a spike"),
         Field("lanes_last", 6, 0, 9, False, "neurons in the last state row, 1 to lanes"),
+        Field("held", 6, 16, 16, True, "potential of a resting neuron"),
         Field("first_projection", 7, 0, 8, False, "first row of the projection table"),
-        Field("n_projections", 7, 8, 8, False, "number of projections that start here"),
+        Field("n_projections", 7, 8, 8, False, "number of its projections without delay"),
+        Field("current_decay", 7, 16, 16, False, "Q0.15 share of the current kept per tick"),
+        Field("parameter_base", 1, 20, 10, False, "added to a state row for its parameter row"),
+        Field("parameter_mask", 5, 17, 10, False, "taken of the state row before the addition"),
     ),
 )
-"""One row per population, inputs first, then the others in topological order."""
+"""One row per population: row 0 for all inputs, then the others in topological order.
+
+``threshold``, ``decay``, ``bias`` and ``current_decay`` count in builds without parameter rows
+only; others read them from parameter row ``parameter_base + (row & parameter_mask)``, modulo
+the number of parameter rows, of each state row.
+"""
 
 PROJECTIONS = Table(
     "projections",
@@ -109,15 +127,71 @@ PROJECTIONS = Table(
         Field("weight_base", 1, 0, 16, False, "first weight row, the same in both banks"),
         Field("stride", 1, 16, 16, False, "weight rows from one state row to the next"),
         Field("lanes_last", 2, 0, 9, False, "neurons in the last state row, 1 to lanes"),
+        Field("group_bits", 2, 16, 5, False, "a group has 2^group_bits sources"),
+        Field("grouped", 2, 21, 1, False, "1 to take the rows from the group's runs"),
+        Field("shared", 2, 22, 1, False, "1 if the sources of a group share their weights"),
+        Field("shift", 2, 24, 3, False, "left shift of the weights"),
+        Field("group_base", 3, 0, 16, False, "row of the first group in the groups table"),
     ),
 )
-"""One row per projection, grouped by source.
+"""One row per projection, grouped by source and delay.
 
-The weights of source s to state row r lie in weight row
-``weight_base + r * stride + s // 2`` of bank ``s % 2``.
+Without ``grouped`` the weights of source s to state row r lie in weight row
+``weight_base + r * stride + s // 2`` of bank ``s % 2``.  With it, sources ``g * 2^group_bits`` to
+``(g + 1) * 2^group_bits - 1`` form group g, whose runs stand in the place of ``row_base``,
+``n_rows``, ``weight_base``, ``lanes`` and ``lanes_last``; the weights of the group's source c lie
+in weight row ``weight_base + r * stride + c // 2`` (without ``c // 2`` if ``shared``) of
+bank ``s % 2``.
 """
 
-TABLES = (POPULATIONS, PROJECTIONS)
+GROUPS = Table(
+    "groups",
+    1,
+    (
+        Field("first_run", 0, 0, 16, False, "first row of the runs table"),
+        Field("n_runs", 0, 16, 16, False, "number of runs"),
+    ),
+)
+"""One row per group of sources of a grouped projection."""
+
+RUNS = Table(
+    "runs",
+    2,
+    (
+        Field("row_base", 0, 0, 10, False, "first state row"),
+        Field("n_rows", 0, 10, 11, False, "number of state rows"),
+        Field("lanes", 0, 21, 9, False, "synapses of a source in every row but the last"),
+        Field("weight_base", 1, 0, 16, False, "first weight row"),
+        Field("lanes_last", 1, 16, 9, False, "synapses of a source in the last row"),
+    ),
+)
+"""One row per run: consecutive state rows that a group of sources reaches."""
+
+REPLAYS = Table(
+    "replays",
+    1,
+    (
+        Field("population", 0, 0, 8, False, "table index of the source"),
+        Field("delay", 0, 8, 6, False, "ticks, 1 to 63"),
+        Field("first_projection", 0, 16, 8, False, "first row of the projection table"),
+        Field("n_projections", 0, 24, 8, False, "number of projections"),
+    ),
+)
+"""One row per source and delay: projections that take the spikes of an earlier tick."""
+
+PARAMETERS = Table(
+    "parameters",
+    2,
+    (
+        Field("threshold", 0, 0, 16, False, "fires when H >= threshold"),
+        Field("decay", 0, 16, 16, False, "Q0.15 share kept per tick, 32768 keeps all"),
+        Field("bias", 1, 0, 16, True, "added at every tick"),
+        Field("current_decay", 1, 16, 16, False, "Q0.15 share of the current kept per tick"),
+    ),
+)
+"""One per lane of a parameter row: the parameters of a neuron."""
+
+TABLES = (POPULATIONS, PROJECTIONS, GROUPS, RUNS, REPLAYS, PARAMETERS)
 
 
 def pack_row(table: Table, values: Mapping[str, int]) -> NDArray[np.uint32]:

@@ -28,6 +28,8 @@ CHECKPOINT_FILE = "checkpoint.pt"
 PREVIOUS_FILE = "checkpoint.previous.pt"
 FLOAT_FILE = "checkpoint.float.pt"
 """The state at the end of the float stage."""
+BEST_FILE = "checkpoint.best.pt"
+"""The state of the present stage's best epoch, where ``patience`` asks for it."""
 RESULT_NEUTRAL = ("data_dir", "threads")
 """Fields that may differ between a run and its continuation."""
 SAME_IN_START = (
@@ -68,7 +70,7 @@ def save_checkpoint(
     write_atomically(folder / name, buffer.getvalue())
 
 
-def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
+def load_checkpoint(folder: Path, config: TrainConfig, name: str = CHECKPOINT_FILE) -> Checkpoint:
     """Read the checkpoint of a run in ``folder`` to continue it with ``config``.
 
     Raises
@@ -78,9 +80,9 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
     UsageError
         If it was made with another configuration, naming the field.
     """
-    path = folder / CHECKPOINT_FILE
+    path = folder / name
     if not path.is_file():
-        raise DataError(f"{folder} has no {CHECKPOINT_FILE} to resume from; train without resume")
+        raise DataError(f"{folder} has no {name} to resume from; train without resume")
     made, checkpoint = _read(path, "train without resume")
     for name, wanted in json.loads(json.dumps(config.to_dict())).items():
         if name not in RESULT_NEUTRAL and made.get(name) != wanted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
@@ -13,6 +12,8 @@ from ..spec.network import Reset, ResetOrder
 from ..spec.numfmt import REFRACTORY_MAX, WEIGHT_BITS
 from .architecture import NETWORK_NAMES, NETWORKS, check_layers, needs_images
 from .encoders import check_encoder
+from .fields import check_choice as _choice
+from .fields import check_number as _number
 from .filterbank import check_filterbank
 from .frame_encoder import check_frames
 from .plan import NORM_NAMES
@@ -30,6 +31,7 @@ OWN_ENCODERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]
 """The encoder of each data set that is not one of pictures, and its check."""
 
 SURROGATE_NAMES = ("arctan", "superspike", "rectangular", "sigmoid", "triangle")
+PRECISION_NAMES = ("float32", "bfloat16")
 LOSS_NAMES = ("rate", "tet", "membrane", "latency")
 NEURON_NAMES = ("lif", "plif", "if", "cuba", "multi_spike")
 
@@ -74,6 +76,9 @@ _RANGES: dict[str, tuple[float, float, type]] = {
     "sop_penalty": (0.0, 1e6, float),
     "sop_target": (1, 1 << 40, int),
     "calibration_samples": (1, 1 << 20, int),
+    "validation": (0, 1 << 20, int),
+    "patience": (0, 100000, int),
+    "shards": (1, 1024, int),
     "seed": (0, 2**31 - 1, int),
     "threads": (1, 256, int),
 }
@@ -166,6 +171,16 @@ class TrainConfig:
     start
         Folder of another run whose float stage this one starts from, in place of random
         weights; needs ``epochs_float`` 0.
+    validation
+        Training samples that are held out, of every class its share, to judge epochs by.
+    patience
+        Epochs without a better accuracy on the held-out samples after which a stage ends, 0
+        for never; the stage then keeps the weights of its best epoch.
+    precision
+        ``float32``, or ``bfloat16`` for the products of the float stage (:mod:`.precision`).
+    shards
+        Parts of each batch whose gradients are formed apart and then summed; as many processes
+        or a divisor of it may share them, with the same result (:mod:`.team`).
     seed
         Seed of weights, data order, augmentation and dropout.
     threads
@@ -229,6 +244,10 @@ class TrainConfig:
     sop_target: int = 100000
     calibration_samples: int = 1000
     start: str | None = None
+    validation: int = 0
+    patience: int = 0
+    precision: str = "float32"
+    shards: int = 1
     seed: int = 1
     threads: int = 1
 
@@ -239,6 +258,7 @@ class TrainConfig:
         _choice("loss", self.loss, LOSS_NAMES)
         _choice("network", self.network, NETWORK_NAMES)
         _choice("norm", self.norm, NORM_NAMES)
+        _choice("precision", self.precision, PRECISION_NAMES)
         _neuron(self.neuron)
         if self.layers is not None:
             check_layers(self.layers)
@@ -284,6 +304,12 @@ class TrainConfig:
         if self.neuron == "plif" and not 0 < self.decay < 1:
             raise UsageError(
                 f"decay must be above 0 and below 1 with neuron plif, not {self.decay:g}"
+            )
+        if self.patience and not self.validation:
+            raise UsageError("validation must be at least 1 with patience, not 0")
+        if self.shards > self.batch_size:
+            raise UsageError(
+                f"shards must be at most batch_size, {self.batch_size}, not {self.shards}"
             )
         if self.rate_low > self.rate_high:
             raise UsageError(
@@ -341,11 +367,6 @@ class TrainConfig:
         return out
 
 
-def _choice(name: str, value: object, known: tuple[Any, ...]) -> None:
-    if isinstance(value, bool) or value not in known:
-        raise UsageError(f"{name} must be one of {', '.join(map(str, known))}, not {value!r}")
-
-
 def _neuron(value: object) -> None:
     if value in REFUSED_NEURONS:
         raise UsageError(
@@ -361,16 +382,6 @@ def _enum(name: str, value: object, enum: type[Enum]) -> Any:
     except ValueError:
         known = ", ".join(member.value for member in enum)
         raise UsageError(f"{name} must be one of {known}, not {value!r}") from None
-
-
-def _number(name: str, value: Any, low: float, high: float, kind: type) -> Any:
-    what = "an integer" if kind is int else "a number"
-    types = int if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, types):
-        raise UsageError(f"{name} must be {what}, not {value!r}")
-    if not math.isfinite(value) or not low <= value <= high:
-        raise UsageError(f"{name} must be from {low:g} to {high:g}, not {value!r}")
-    return kind(value)
 
 
 def _sizes(value: Any) -> tuple[int, ...]:

@@ -1,0 +1,76 @@
+"""A run-time table: the host writes it while stopped, the core reads it while running."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, unsigned
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikeloom.spec.tables import Table
+
+from .layouts import table_row
+
+
+class TableMemory(wiring.Component):
+    """Rows of ``table``, with ``ports`` read ports.
+
+    Members
+    -------
+    run : In(1)
+        The ports belong to the core; else all of them show ``host_row``.
+    index0, read0, row0, ... : In, In(1), Out
+        Read ports: ``row`` shows the row of ``index``, looked at where ``read`` is 1, one cycle
+        later and until ``read`` is 1 again.
+    host_row, host_word, host_data, host_write
+        Access of the host to one 32-bit word.
+    host_value : Out(32)
+        The word, one cycle later.
+    """
+
+    def __init__(self, table: Table, rows: int, ports: int = 1) -> None:
+        self.table = table
+        self.rows = rows
+        self.ports = ports
+        members: dict[str, wiring.Member] = {
+            "run": In(1),
+            "host_row": In(range(max(rows, 2))),
+            "host_word": In(range(max(table.words, 2))),
+            "host_data": In(32),
+            "host_write": In(1),
+            "host_value": Out(32),
+        }
+        for port in range(ports):
+            members |= {
+                f"index{port}": In(range(max(rows, 2))),
+                f"read{port}": In(1, init=1),
+                f"row{port}": Out(table_row(table)),
+            }
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = self.table.words
+        m.submodules.rows = mem = memory.Memory(
+            shape=unsigned(32 * words), depth=self.rows, init=[]
+        )
+        write = mem.write_port(granularity=32)
+        m.d.comb += [
+            write.addr.eq(self.host_row),
+            write.data.eq(self.host_data.replicate(words)),
+        ]
+        for word in range(words):
+            m.d.comb += write.en[word].eq(
+                self.host_write & ((self.host_word == word) if words > 1 else 1)
+            )
+        for port in range(self.ports):
+            read = mem.read_port(domain="sync")
+            m.d.comb += [
+                read.addr.eq(Mux(self.run, getattr(self, f"index{port}"), self.host_row)),
+                read.en.eq(getattr(self, f"read{port}") | ~self.run),
+                getattr(self, f"row{port}").as_value().eq(read.data),
+            ]
+            if port == 0:
+                m.d.comb += self.host_value.eq(
+                    read.data.word_select(self.host_word, 32) if words > 1 else read.data
+                )
+        return m
