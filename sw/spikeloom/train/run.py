@@ -182,11 +182,17 @@ def load_model(path: Path) -> SpikingNetwork:
     Raises :class:`DataError` if the file is missing, damaged or no checkpoint.
     """
     fields, checkpoint = read_checkpoint(path)
-    weights = [v for k, v in checkpoint.model.items() if re.fullmatch(r"layers\.\d+\.weight", k)]
+    name = re.compile(r"layers\.\d+\.synapses\.0\.weight")
+    weights = [v for k, v in checkpoint.model.items() if name.fullmatch(k)]
     try:
         config = TrainConfig(**fields)
     except (TypeError, UsageError) as error:
         raise DataError(f"{path} holds an unknown configuration: {error}") from None
+    if config.layers is not None or any(w.ndim != 2 for w in weights):
+        raise DataError(
+            f"{path} must hold a fully connected network, not one of other layers; its checkpoint "
+            "does not hold the size of its input, use the artefact of the run instead"
+        )
     if len(weights) != len(config.hidden) + 1:
         raise DataError(
             f"{path} must hold the weights of {len(config.hidden) + 1} layers, not {len(weights)}"
