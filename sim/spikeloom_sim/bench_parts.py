@@ -22,6 +22,7 @@ from spikeloom.spec.network import (
     Population,
     Projection,
     Sparse,
+    Uniform,
 )
 
 from .bench import SEED, Bench
@@ -81,7 +82,7 @@ def _weights(rng: np.random.Generator, *shape: int) -> NDArray[np.int8]:
 def _network(n_in: int, n_out: int, projection: Projection, threshold: int = 30_000) -> Network:
     return Network(
         (InputPopulation("input", (n_in,)),),
-        (Population("out", (n_out,), threshold, DECAY),),
+        (Population("out", (n_out,), np.array(threshold), np.array(DECAY)),),
         (projection,),
         ("out",),
     )
@@ -116,8 +117,8 @@ def convolution(engine: str, recordings: Sequence[Recording] | None) -> list[Fig
     kernel = _weights(rng, CHANNELS_OUT, 3, 3, CHANNELS_IN)
     network = Network(
         (InputPopulation("input", (SIZE, SIZE, CHANNELS_IN)),),
-        (Population("out", (SIZE, SIZE, CHANNELS_OUT), 600, DECAY),),
-        (Projection("input", "out", kernel, kind=Conv2d(padding=1)),),
+        (Population("out", (SIZE, SIZE, CHANNELS_OUT), np.array(600), np.array(DECAY)),),
+        (Projection("input", "out", kernel, kind=Conv2d(padding=(1, 1))),),
         ("out",),
     )
     even, odd = (inputs[..., parity::2].sum(axis=-1, dtype=np.int64) for parity in (0, 1))
@@ -165,8 +166,8 @@ def sweeps_and_output(config: BuildConfig, engine: str) -> list[Figure]:
         found.append(float(result.cycles[0]) / 100)
     network = Network(
         (InputPopulation("input", (4,)),),
-        (Population("out", (large,), 1, 0, bias=1),),
-        (Projection("input", "out", np.array(1, np.int8), kind="uniform"),),
+        (Population("out", (large,), np.array(1), np.array(0), bias=np.array(1)),),
+        (Projection("input", "out", np.array(1, np.int8), kind=Uniform()),),
         ("out",),
     )
     with Bench(network, config, engine, 5) as bench:

@@ -40,7 +40,7 @@ CLASSIFIERS = {
 }
 BUILD = BuildConfig(
     "digits", lanes=16, state_rows=128, weight_rows=4096, groups=2048, runs=4096,
-    parameter_rows=128, history_rows=64, refractory=True, current=True,
+    parameter_rows=128, history_rows=64, graded=True, refractory=True, current=True,
 )  # fmt: skip
 """Small, with everything that the classifiers need."""
 
