@@ -24,7 +24,7 @@ from spikeloom.nir.interpret import Interpreter
 from spikeloom.nir.meaning import choose
 from spikeloom.nir.reading import read_graph
 from spikeloom.report import table
-from spikeloom.spec.config import preset
+from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import CapacityError, NetworkError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom_sim.matrix import MatrixModel
@@ -38,7 +38,12 @@ CLASSIFIERS = {
     "conv_pool": ("snntorch", {}),
     "conv_if": ("spikingjelly", {}),
 }
-PRESET = "small"
+BUILD = BuildConfig(
+    "digits", lanes=16, state_rows=128, weight_rows=4096, groups=2048, runs=4096,
+    parameter_rows=128, history_rows=64, graded=True, refractory=True, current=True,
+)  # fmt: skip
+"""Small, with everything that the classifiers need."""
+
 RTL_SAMPLES = 32
 
 
@@ -77,12 +82,12 @@ def classifier(folder: Path, name: str, bits: int, plain: bool = False) -> Class
 
 
 def compiled(found: Classifier, folder: Path) -> Artefact:
-    """Return the artefact for the preset; CapacityError or NetworkError if it is refused."""
+    """Return the artefact for the build; CapacityError or NetworkError if it is refused."""
     shape = found.converted.real.input_shape
     network = found.converted.network
     ticks = found.samples.events.shape[1]
     facts = InputFacts(shape, ticks, "channels_first" if len(shape) == 3 else "flat", {})
-    done = compile_network(network, preset(PRESET))
+    done = compile_network(network, BUILD)
     return write_artefact(folder, network, facts, build=done.build, images=done.images)
 
 

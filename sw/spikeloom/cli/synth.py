@@ -8,6 +8,7 @@ import sys
 from ..files import write_atomically
 from ..report import to_json
 from ..spec.errors import UsageError
+from .build_choice import add_build_arguments, chosen_build
 
 NAME = "synth"
 HELP = "resources and timing of a build, without an FPGA vendor's tools"
@@ -16,7 +17,7 @@ EXAMPLE = "spikeloom synth --preset tiny --target xc7 --json tiny.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("--preset", default="pynq-z2", help="build to synthesise (pynq-z2)")
+    add_build_arguments(parser, "synthesise")
     parser.add_argument(
         "--target",
         choices=("xc7", "ecp5"),
@@ -38,7 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Synthesise and print."""
-    from ..spec.config import preset
     from ..synth import ecp5, xc7
 
     if args.no_route and args.target != "ecp5":
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
     if args.features:
         return _features(args)
-    config = preset(args.preset)
+    config = chosen_build(args)
     if args.target == "xc7":
         report = xc7.synthesise(config, args.time_limit, args.paths)
     else:

@@ -1,8 +1,7 @@
 """What each feature of a build costs: the same build with it and without, mapped by Yosys.
 
-Every build of :func:`builds` is mapped to 7 series cells as :mod:`.xc7` does.  Features are
-switched on one at a time at two numbers of lanes, so that what a feature costs once can be told
-from what it costs in every lane; :mod:`spikeloom.tailor.area` reads the table for that.
+Every build of :func:`builds` is mapped to 7 series cells as :mod:`.xc7` does, features switched on
+one at a time; :mod:`spikeloom.tailor.area` reads the table.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from typing import Any
 from ..report import table
 from ..spec.config import BuildConfig
 
-FEW_LANES, MANY_LANES = 4, 16
-MORE_LANES = (32, 64)
+LANES = 16
+PLAIN_LANES = (4, LANES, 32, 64)
 
-PLAIN = BuildConfig("plain", lanes=MANY_LANES, state_rows=32, weight_rows=1024)
+PLAIN = BuildConfig("plain", lanes=LANES, state_rows=32, weight_rows=1024)
 """Dense layers of plain neurons only; the features below are measured against it."""
 
 FEATURES: dict[str, dict[str, Any]] = {
@@ -49,15 +48,16 @@ class Measured:
 
 
 def builds() -> list[BuildConfig]:
-    """Return the builds to measure, those of the table of costs first."""
-    found = []
-    for lanes in (MANY_LANES, FEW_LANES):
-        found.append(replace(PLAIN, name=f"plain-{lanes}", lanes=lanes))
-        found += [
-            replace(PLAIN, name=f"{name.replace('_', '-')}-{lanes}", lanes=lanes, **changes)
-            for name, changes in FEATURES.items()
-        ]
-    return found + [replace(PLAIN, name=f"plain-{n}", lanes=n) for n in MORE_LANES]
+    """Return the builds to measure: plain ones, and one with each feature."""
+    found = [replace(PLAIN, name=f"plain-{lanes}", lanes=lanes) for lanes in PLAIN_LANES]
+    return found + [
+        replace(PLAIN, name=build_name(feature), **changes) for feature, changes in FEATURES.items()
+    ]
+
+
+def build_name(feature: str) -> str:
+    """Return the name of the build that has the feature."""
+    return f"{feature.replace('_', '-')}-{LANES}"
 
 
 def measure(
@@ -79,12 +79,12 @@ def measure(
 
 
 def costs(measured: Iterable[Measured]) -> str:
-    """Return a table of what each feature adds per lane, at :data:`MANY_LANES` lanes."""
+    """Return a table of what each feature adds per lane, at :data:`LANES` lanes."""
     by_name = {m.config.name: m.resources for m in measured}
-    plain = by_name[f"plain-{MANY_LANES}"]
-    rows = [("plain (in all)", *(round(plain[name] / MANY_LANES, 1) for name in RESOURCES))]
+    plain = by_name[f"plain-{LANES}"]
+    rows = [("plain (in all)", *(round(plain[name] / LANES, 1) for name in RESOURCES))]
     for feature in FEATURES:
-        found = by_name[f"{feature.replace('_', '-')}-{MANY_LANES}"]
-        extra = (round((found[name] - plain[name]) / MANY_LANES, 2) for name in RESOURCES)
+        found = by_name[build_name(feature)]
+        extra = (round((found[name] - plain[name]) / LANES, 2) for name in RESOURCES)
         rows.append((feature, *extra))
-    return table(rows, (f"per lane of {MANY_LANES}", *RESOURCES))
+    return table(rows, (f"per lane of {LANES}", *RESOURCES))
