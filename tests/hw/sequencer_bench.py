@@ -104,7 +104,8 @@ class SequencerBench(Elaboratable):
             "token.ready", "o.valid", "o.payload", "readout.valid", "readout.payload",
             "beats.valid", "beats.payload", "restart_input", "restart_spikes", "population",
             "hold", "input_open", "replay", "begins", "ends", "end_taken", "tick_sent",
-            "sample_sent", "digit_formed", "dividing", "ending", "biased", "divides", "ready", "idle",
+            "sample_sent", "digit_formed", "dividing", "ending", "biased", "divides",
+            "ready", "idle",
         )  # fmt: skip
         signals = []
         for name in names:
