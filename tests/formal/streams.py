@@ -43,6 +43,12 @@ def walker(m: Module, dut: Any) -> None:
     rules("o", ("i",))(m, dut)
 
 
+def merger(m: Module, dut: Any) -> None:
+    """The rule of the merger, given that a sensor whose last sample is over offers nothing."""
+    m.d.comb += Assume(~(dut.sensor_over & dut.sensor.valid))
+    rules("o", ("host", "sensor"))(m, dut)
+
+
 def _proof(
     name: str,
     module: str,
@@ -97,7 +103,7 @@ PROOFS = (
     ),
     _proof(
         "merger", "sensor.merger", lambda module: module.SourceMerger(),
-        rules("o", ("host", "sensor")),
+        merger,
         ("& (~self.o.valid | self.o.ready)):", "):"), unbounded=False, depth=10,
     ),
     _proof(
