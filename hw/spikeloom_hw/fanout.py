@@ -65,11 +65,11 @@ class FanOut(wiring.Component):
         Read access to the two memories, one cycle; ``group_read`` and ``run_read`` enable it.
     idle : Out(1)
 
-    Timing: four cycles from a request to its first run, one run per cycle, and no gap between
+    Timing: five cycles from a request to its first run, one run per cycle, and no gap between
     one request and the next, unless a group has no runs: that one takes one cycle.
     """
 
-    LATENCY_CYCLES = 4
+    LATENCY_CYCLES = 5
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
@@ -89,9 +89,10 @@ class FanOut(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        request = self.i.payload
-        # stage 1: the group's row is being read; stage 2: its runs are; stage 3: the run is
-        # here; stage 4: it is in a register, for the memory's own delay is long
+        # stage 0: a request, whose group took a while to work out; stage 1: the group's row is
+        # being read; stage 2: its runs are; stage 3: the run is here; stage 4: it is in a
+        # register, for the memory's own delay is long
+        request, asks = Signal(self.i.payload.shape(), reset_less=True), Signal()
         waiting = Signal(request.shape(), reset_less=True)
         walking = Signal(request.shape(), reset_less=True)
         shown = Signal(request.shape(), reset_less=True)
@@ -107,13 +108,13 @@ class FanOut(wiring.Component):
             last.eq(left == 1),
             step.eq(walks & free),
             begin.eq(waits & (~walks | (step & last))),
-            take.eq(self.i.valid & self.i.ready),
-            self.i.ready.eq(~waits | begin),
+            take.eq(asks & (~waits | begin)),
+            self.i.ready.eq(~asks | take),
             self.group_index.eq(request.group),
             self.group_read.eq(take),
             self.run_index.eq(run),
             self.run_read.eq(step),
-            self.idle.eq(~waits & ~walks & ~shows & ~holds),
+            self.idle.eq(~asks & ~waits & ~walks & ~shows & ~holds),
         ]
         some = self.group_row.n_runs != 0
         with m.If(~holds | self.o.ready):
@@ -132,6 +133,8 @@ class FanOut(wiring.Component):
             ]
         with m.If(take):
             m.d.sync += [waits.eq(1), waiting.eq(request)]
+        with m.If(self.i.ready):
+            m.d.sync += [asks.eq(self.i.valid), request.eq(self.i.payload)]
         out = self.o.payload
         m.d.comb += [
             self.o.valid.eq(holds),

@@ -6,14 +6,16 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.spec import regmap
+from spikeloom.spec import aer, regmap
 from spikeloom.spec.build import build_id
-from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.config import CORES_MAX, BuildConfig
 from spikeloom.spec.regmap import Access
 
 from .core import Events, Faults
 
 COUNTER_BITS = 64
+
+_STOPPED_ONLY = ("CLUSTER", "INPUTS", *map(regmap.network_register, range(CORES_MAX)))
 
 _INCREMENTS = {
     "CYCLES": "busy",
@@ -41,10 +43,24 @@ class Registers(wiring.Component):
         What the core and the memory window report.
     idle, ready : In(1)
     run : Out(1), reset_core : Out(1), n_populations, n_replays : Out(9)
+        In builds with several cores ``n_populations0``, ``n_replays0`` and so on of each core.
+    n_cores : Out(3), side_by_side : Out(1), takes_input : Out(4), n_inputs : Out(20)
+        In builds with several cores only.
     """
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
+        self._networks = [
+            (regmap.network_register(k), str(k) if config.cores > 1 else "")
+            for k in range(config.cores)
+        ]
+        facts: dict[str, wiring.Member] = {}
+        for name in ("n_populations", "n_replays"):
+            facts |= {name + number: Out(9) for _, number in self._networks}
+        if config.cores > 1:
+            facts |= {"n_cores": Out(3, init=1), "side_by_side": Out(1), "takes_input": Out(4)}
+            facts |= {"n_inputs": Out(aer.NEURON_BITS)}
+        self.facts = tuple(facts)
         super().__init__(
             {
                 "offset": In(12),
@@ -62,8 +78,7 @@ class Registers(wiring.Component):
                 "ready": In(1),
                 "run": Out(1),
                 "reset_core": Out(1),
-                "n_populations": Out(9),
-                "n_replays": Out(9),
+                **facts,
             }
         )
 
@@ -73,12 +88,12 @@ class Registers(wiring.Component):
         hit = Signal()
         m.d.comb += [self.read_error.eq(1), self.write_error.eq(1)]
         with m.Switch(self.offset[2:]):
-            for register in regmap.REGISTERS:
+            for register in regmap.core_registers(self.config):
                 with m.Case(register.offset >> 2):
                     m.d.comb += [self.read_data.eq(values[register.name]), self.read_error.eq(0)]
                     if any(f.access is not Access.READ for f in register.fields):
                         m.d.comb += self.write_error.eq(~self.write_strobe.all())
-                        if register.name == "NETWORK":
+                        if register.name in _STOPPED_ONLY:
                             m.d.comb += self.write_error.eq(self.run | ~self.write_strobe.all())
         m.d.comb += hit.eq(self.write & ~self.write_error)
         self._writes(m, hit)
@@ -100,9 +115,17 @@ class Registers(wiring.Component):
             "CONTROL": self.run,
             "STATUS": Cat(self.idle, self.ready),
             "ERRORS": errors,
-            "NETWORK": Cat(self.n_populations, Const(0, 7), self.n_replays),
             "TAG": tag,
         }
+        for name, k in self._networks:
+            sizes = (getattr(self, f"{fact}{k}") for fact in ("n_populations", "n_replays"))
+            values[name] = Cat(next(sizes), Const(0, 7), next(sizes))
+        if self.config.cores > 1:
+            values |= {
+                "CORES": Const(self.config.cores, 32),
+                "CLUSTER": Cat(self.n_cores, self.side_by_side, self.takes_input),
+                "INPUTS": self.n_inputs,
+            }
         self._clear_counters = Signal()
         high = Signal(32)
         events = Signal.like(self.events.as_value())
@@ -121,7 +144,10 @@ class Registers(wiring.Component):
     def _writes(self, m: Module, hit: Signal) -> None:
         """Carry out writes and keep the sticky flags."""
         data = self.write_data
-        at = {name: hit & (self.offset[2:] == r.offset >> 2) for name, r in regmap.BY_NAME.items()}
+        at = {
+            r.name: hit & (self.offset[2:] == r.offset >> 2)
+            for r in regmap.core_registers(self.config)
+        }
         control = regmap.BY_NAME["CONTROL"]
         reset = at["CONTROL"] & data[control.field("RESET").lsb]
         m.d.comb += [
@@ -130,8 +156,17 @@ class Registers(wiring.Component):
         ]
         with m.If(at["CONTROL"]):
             m.d.sync += self.run.eq(data[control.field("RUN").lsb] & ~reset)
-        with m.If(at["NETWORK"]):
-            m.d.sync += [self.n_populations.eq(data), self.n_replays.eq(data[16:])]
+        for name, k in self._networks:
+            with m.If(at[name]):
+                m.d.sync += [
+                    getattr(self, f"n_populations{k}").eq(data),
+                    getattr(self, f"n_replays{k}").eq(data[16:]),
+                ]
+        if self.config.cores > 1:
+            with m.If(at["CLUSTER"]):
+                m.d.sync += Cat(self.n_cores, self.side_by_side, self.takes_input).eq(data)
+            with m.If(at["INPUTS"]):
+                m.d.sync += self.n_inputs.eq(data)
         with m.If(at["TAG"]):
             m.d.sync += self._tag.eq(data)
         flags = Cat(

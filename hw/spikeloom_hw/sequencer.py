@@ -172,10 +172,9 @@ class Sequencer(wiring.Component):
         self._last = Signal()
         self._payload = Signal(aer.PAYLOAD_BITS)
         self._todo = Signal(self.config.state_rows)
-        self._probes = Signal(self.config.state_rows)
+        self._rows_left = Signal(self.config.state_rows)
         self._entry = Signal(table_row(POPULATIONS), reset_less=True)
-        _, self._todo_row = first_set(m, self._todo, "todo")
-        _, self._probe_row = first_set(m, self._probes, "probe")
+        self._some_left, self._next_row = first_set(m, self._rows_left, "left")
         self._last_row = Signal(row_bits(self.config), reset_less=True)
         self._inside = Signal(self.config.state_rows, reset_less=True)
         self._any_visit = Signal()
@@ -261,7 +260,7 @@ class Sequencer(wiring.Component):
             todo.eq(self._inside & (self.active | everything.replicate(rows))),
             self.restart_spikes.eq(1),
         ]
-        m.d.sync += [self._todo.eq(todo), self._probes.eq(todo & probe.replicate(rows))]
+        m.d.sync += [self._todo.eq(todo), self._rows_left.eq(todo)]
         self._sweep_next(m, Mux(end, 0, entry.multi_spike))
         with m.If(probe):
             m.next = "PROBE"
@@ -293,16 +292,16 @@ class Sequencer(wiring.Component):
                     self._any_clear.eq(self._any_clear | entry.always_clear),
                 ]
 
-    def _row(self, m: Module, rows: Signal, row: Signal, kind: OpKind) -> None:
-        """Offer an operation on ``row``, the lowest of ``rows``; drop it when it is taken."""
-        self._facts(m, row, kind)
+    def _row(self, m: Module, kind: OpKind) -> None:
+        """Offer an operation on the lowest row that is left; drop the row when it is taken."""
+        self._facts(m, kind)
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += rows.eq(rows & ~(1 << row))
+            m.d.sync += self._rows_left.eq(self._rows_left & ~(1 << self._next_row))
 
-    def _facts(self, m: Module, row: Signal, kind: OpKind) -> None:
-        """Fill in the operation of kind ``kind`` on ``row``."""
+    def _facts(self, m: Module, kind: OpKind) -> None:
+        """Fill in the operation of kind ``kind`` on the lowest row that is left."""
+        op, row = self.o.payload, self._next_row
         last_row = row == self._last_row
-        op = self.o.payload
         m.d.comb += [
             op.kind.eq(kind),
             op.row.eq(row),
@@ -320,23 +319,24 @@ class Sequencer(wiring.Component):
         lane_bits = (self.config.lanes - 1).bit_length()
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
-            self._row(m, self._probes, self._probe_row, OpKind.PEEK)
+            self._row(m, OpKind.PEEK)
             m.d.comb += [
-                self.o.valid.eq(self.readout.ready & self._probes.any()),
+                self.o.valid.eq(self.readout.ready & self._some_left),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
                 request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
                 request.lanes.eq(op.lanes),
             ]
-            with m.If(~self._probes.any() & self.readout.ready):
+            with m.If(~self._some_left & self.readout.ready):
+                m.d.sync += self._rows_left.eq(self._todo)
                 self._sweep_next(m, self.divides)
 
     def _sweep_states(self, m: Module) -> None:
         """Sweep the rows of a population and wait until its spikes are issued."""
         with m.State("SWEEP"):
-            self._row(m, self._todo, self._todo_row, OpKind.SWEEP)
-            m.d.comb += self.o.valid.eq(self._todo.any() & (self._credits != 0))
-            with m.If(~self._todo.any()):
+            self._row(m, OpKind.SWEEP)
+            m.d.comb += self.o.valid.eq(self._some_left & (self._credits != 0))
+            with m.If(~self._some_left):
                 m.next = "DRAIN"
         with m.State("DRAIN"):
             with m.If(~self.unwritten & self._entry.opens_input & ~self._clearing):
@@ -368,17 +368,17 @@ class Sequencer(wiring.Component):
     def _multi_spike_states(self, m: Module) -> None:
         """Let the lanes divide H of one row after the other by the threshold, then sweep it."""
         with m.State("DIVIDE"):
-            with m.If(~self._todo.any()):
+            with m.If(~self._some_left):
                 m.next = "DRAIN"
             with m.Elif(self._credits == SpikeEncoder.DEPTH):
                 m.d.comb += [self.o.valid.eq(1), self.hold.eq(1), self.divide.eq(1)]
-                self._facts(m, self._todo_row, OpKind.PEEK)
+                self._facts(m, OpKind.PEEK)
                 m.next = "DIVIDING"
         with m.State("DIVIDING"):
             m.d.comb += self.hold.eq(1)
             with m.If(~self.dividing):
                 m.d.comb += self.o.valid.eq(1)
-                self._row(m, self._todo, self._todo_row, OpKind.SWEEP)
+                self._row(m, OpKind.SWEEP)
                 m.next = "DIVIDE"
 
     def _token_states(self, m: Module) -> None:

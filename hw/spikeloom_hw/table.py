@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, unsigned
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,7 +24,7 @@ class TableMemory(wiring.Component):
     host_row, host_word, host_data, host_write
         Access of the host to one 32-bit word.
     host_value : Out(32)
-        The word, one cycle later.
+        The word, two cycles later.
     """
 
     def __init__(self, table: Table, rows: int, ports: int = 1) -> None:
@@ -70,7 +70,10 @@ class TableMemory(wiring.Component):
                 getattr(self, f"row{port}").as_value().eq(read.data),
             ]
             if port == 0:
-                m.d.comb += self.host_value.eq(
+                # registered, for the memory's own delay is long; the core is held in reset then
+                value = Signal(32, reset_less=True)
+                m.d.sync += value.eq(
                     read.data.word_select(self.host_word, 32) if words > 1 else read.data
                 )
+                m.d.comb += self.host_value.eq(value)
         return m

@@ -8,9 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.memmap import address_bits, memory_map
+from spikeloom.spec.memmap import address_bits, core_address_bits, core_memories
 
 from .axi_lite import AxiLiteSlave, axi_lite_members
+from .cluster import Cluster
 from .core import Core
 from .registers import Registers
 from .sensor.port import PINS, SensorInput
@@ -36,7 +37,7 @@ def port_members(config: BuildConfig) -> dict[str, wiring.Member]:
 
 
 class Accelerator(wiring.Component):
-    """A core with its AXI4-Lite registers, memory window and AXI4-Stream ports.
+    """A core or a cluster with its AXI4-Lite registers, memory window and AXI4-Stream ports.
 
     Members
     -------
@@ -60,8 +61,10 @@ class Accelerator(wiring.Component):
         config = self.config
         m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
         m.submodules.registers = registers = Registers(config)
-        core = Core(config)
-        stopped = Signal(init=1)  # a register: the reset has a wide fan-out
+        core = Core(config) if config.cores == 1 else Cluster(config)
+        # Registered, as are the requests to the memory window: the way from the bus to every
+        # flip-flop of the core would set the clock of a placed design.
+        stopped = Signal(init=1)
         m.d.sync += stopped.eq(~registers.run | registers.reset_core)
         m.submodules.core = ResetInserter({"sync": stopped})(core)
         for name, member in axi_lite_members(address_bits(config)).items():
@@ -97,7 +100,7 @@ class Accelerator(wiring.Component):
                 bus.read_data.eq(sensor.read_data),
             ]
 
-    def _streams(self, m: Module, feed: stream.Interface, core: Core) -> None:
+    def _streams(self, m: Module, feed: stream.Interface, core: Core | Cluster) -> None:
         """Join the stream ports to ``feed`` and the core; words that TKEEP leaves out are NULL."""
         half = aer.WORD_BITS // 8
         for index in range(aer.BEAT_WORDS):
@@ -117,7 +120,9 @@ class Accelerator(wiring.Component):
             core.o.ready.eq(self.m_axis_tready),
         ]
 
-    def _requests(self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core) -> None:
+    def _requests(
+        self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core | Cluster
+    ) -> None:
         """Send requests to the registers or to the memory window."""
         is_register = Signal()
         window_hit = Signal()
@@ -133,16 +138,17 @@ class Accelerator(wiring.Component):
             registers.faults.eq(core.faults),
             registers.idle.eq(core.idle),
             registers.ready.eq(core.ready),
+            *(getattr(core, name).eq(getattr(registers, name)) for name in registers.facts),
             registers.window_busy.eq(bus.write & ~is_register & registers.run),
             core.run.eq(registers.run),
-            core.n_populations.eq(registers.n_populations),
-            core.n_replays.eq(registers.n_replays),
-            core.host_data.eq(bus.write_data),
             refused.eq(~window_hit | registers.run),
-            core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
             bus.write_error.eq(refused | ~bus.write_strobe.all()),
             bus.read_error.eq(refused),
             bus.read_data.eq(core.host_value),
+        ]
+        m.d.sync += [
+            core.host_data.eq(bus.write_data),
+            core.host_write.eq(bus.write & ~is_register & ~refused & bus.write_strobe.all()),
         ]
         with m.If(is_register):
             m.d.comb += [
@@ -150,12 +156,17 @@ class Accelerator(wiring.Component):
                 bus.read_error.eq(registers.read_error),
                 bus.read_data.eq(registers.read_data),
             ]
-        for which, memory in enumerate(memory_map(self.config).values()):
+        window = core_address_bits(self.config)
+        number = bus.address[window:]
+        if isinstance(core, Cluster):
+            m.d.sync += core.host_core.eq(number)
+        for which, memory in enumerate(core_memories(self.config).values()):
             size = memory.n_bytes.bit_length() - 1
             words = memory.row_words.bit_length() - 1
-            with m.If(bus.address[size:] == memory.base >> size):
-                m.d.comb += [
-                    window_hit.eq(1),
+            here = (bus.address[size:window] == memory.base >> size) & (number < self.config.cores)
+            with m.If(here):
+                m.d.comb += window_hit.eq(1)
+                m.d.sync += [
                     core.host_memory.eq(which),
                     core.host_word.eq(bus.address[2 : 2 + words]),
                     core.host_row.eq(bus.address[2 + words : size]),

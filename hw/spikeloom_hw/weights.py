@@ -59,7 +59,7 @@ class WeightBank(wiring.Component):
         m = Module()
         config = self.config
         words = min(max(LANES_PER_MEMORY * config.weight_bits // 32, 1), self.words)
-        valid = Signal()
+        valid = Signal(reset_less=True)  # the host reads while the core is held in reset
         m.d.sync += valid.eq(self.valid)
         raw = []
         for group in range(self.words // words):

@@ -77,6 +77,48 @@ def bound_cycles(artefact: Artefact, inputs: NDArray[np.uint8], trace: Trace) ->
     )
 
 
+class Bench:
+    """A network in a core, whose answers are compared before anything is counted.
+
+    Raises :class:`DeviceError` from :meth:`run` if any output differs from the golden model: a
+    wrong answer has no speed.
+    """
+
+    def __init__(self, network: Network, config: BuildConfig, engine: str, ticks: int) -> None:
+        compiled = compile_network(network, config)
+        self._folder = tempfile.TemporaryDirectory(prefix="spikeloom-bench-")
+        facts = InputFacts(network.inputs[0].shape, ticks)
+        self.artefact = write_artefact(
+            Path(self._folder.name) / "artefact",
+            network,
+            facts,
+            build=compiled.build,
+            images=compiled.images,
+        )
+        self._board = Board(open_transport(engine, self.artefact))
+
+    def __enter__(self) -> Bench:
+        self._board.load(self.artefact)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._board.close()
+        self._folder.cleanup()
+
+    def run(self, inputs: NDArray[np.uint8]) -> tuple[Trace, RunResult, dict[str, int]]:
+        """Return what the golden model says, what the core does, and the core's counters."""
+        expected = golden_trace(self.artefact, inputs)
+        self._board.clear_counters()
+        result = self._board.run(inputs)
+        outputs = [expected.spikes[name] for name in expected.spikes if name in expected.outputs]
+        same = np.array_equal(np.concatenate(outputs, axis=2), result.spikes)
+        if not same or not np.array_equal(expected.sops, result.sops):
+            raise DeviceError(
+                "the core's output differs from the golden model; run spikeloom verify"
+            )
+        return expected, result, self._board.counters()
+
+
 def bench_rtl(config: BuildConfig, engine: str, seed: int = SEED) -> list[Figure]:
     """Return the figures of one build.
 
@@ -86,32 +128,14 @@ def bench_rtl(config: BuildConfig, engine: str, seed: int = SEED) -> list[Figure
     if engine not in ENGINES[1:]:
         raise EngineError(f"engine must be one of {', '.join(ENGINES[1:])}, not {engine!r}")
     network = bench_network(seed)
-    compiled = compile_network(network, config)
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="spikeloom-bench-") as folder:
-        artefact = write_artefact(
-            Path(folder) / "artefact",
-            network,
-            InputFacts((784,), TICKS),
-            build=compiled.build,
-            images=compiled.images,
-        )
-        with Board(open_transport(engine, artefact)) as board:
-            board.load(artefact)
-            for density in DENSITIES:
-                rng = np.random.default_rng([seed, int(1000 * density)])
-                inputs = (rng.random((SAMPLES, TICKS, 784)) < density).astype(np.uint8)
-                expected = golden_trace(artefact, inputs)
-                result = board.run(inputs)
-                _check(expected, result)
-                figures += _figures(artefact, density, inputs, expected, result)
+    with Bench(network, config, engine, TICKS) as bench:
+        for density in DENSITIES:
+            rng = np.random.default_rng([seed, int(1000 * density)])
+            inputs = (rng.random((SAMPLES, TICKS, 784)) < density).astype(np.uint8)
+            expected, result, _ = bench.run(inputs)
+            figures += _figures(bench.artefact, density, inputs, expected, result)
     return figures
-
-
-def _check(expected: Trace, result: RunResult) -> None:
-    same = np.array_equal(expected.spikes["output"], result.spikes)
-    if not same or not np.array_equal(expected.sops, result.sops):
-        raise DeviceError("the core's output differs from the golden model; run spikeloom verify")
 
 
 def _figures(

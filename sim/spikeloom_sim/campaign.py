@@ -11,7 +11,8 @@ same core, and part after a reset, so that nothing may be left behind.
     python -m spikeloom_sim.campaign --networks 1000 --seed 1 --json campaign.json
 
 With ``--contract`` the networks are those of :mod:`.random_contract`, on builds that can run all
-of them.
+of them; with ``--cluster`` as well, on builds of several cores, of which 1 to 4 are in use, as a
+chain or side by side.
 Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
 arguments that repeat it alone (``--seed S --first N --networks 1``).
 """
@@ -24,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 
 from spikeloom.artefact import Artefact, write_artefact
 from spikeloom.board.driver import Board
-from spikeloom.compile import compile_network
+from spikeloom.compile import Arrangement, compile_network
 from spikeloom.files import write_atomically
 from spikeloom.report import to_json
 from spikeloom.spec.config import BuildConfig
@@ -66,6 +67,18 @@ CONTRACT_BUILDS = (
 )
 """Builds of the whole contract, with room for what :mod:`.random_contract` draws."""
 
+CLUSTER_BUILDS = (
+    replace(
+        CONTRACT_BUILDS[0],
+        name="cluster-4",
+        state_rows=64,
+        parameter_rows=64,
+        cores=4,
+        link_beats=4096,
+    ),
+)
+"""The whole contract on four cores, with links for some long delays, though not for all."""
+
 STALLS = (0.0, 0.1, 0.5, 0.9)
 
 
@@ -77,6 +90,7 @@ class Outcome:
     seed: int
     first: int
     contract: bool = False
+    cluster: bool = False
     networks: int = 0
     runs: int = 0
     samples: int = 0
@@ -98,6 +112,8 @@ class Case:
     inputs: dict[str, NDArray[Any]]
     stalls: dict[str, Any]
     again: str
+    arrangement: Arrangement = Arrangement.AUTO
+    n_cores: int | None = None
 
     @property
     def n_ticks(self) -> int:
@@ -105,12 +121,24 @@ class Case:
         return next(iter(self.inputs.values())).shape[1]
 
 
-def draw(seed: int, number: int, contract: bool = False) -> Case:
-    """Return case ``number`` of the campaign ``seed``, of the whole ``contract`` or not."""
+def draw(seed: int, number: int, contract: bool = False, cluster: bool = False) -> Case:
+    """Return case ``number`` of the campaign ``seed``.
+
+    ``contract``: of the whole contract; ``cluster``: of the whole contract on 1 to 4 cores, three
+    of four times as a chain.
+    """
     rng = np.random.default_rng([seed, number])
-    builds = CONTRACT_BUILDS if contract else BUILDS
+    builds: tuple[BuildConfig, ...] = CONTRACT_BUILDS if contract else BUILDS
+    how: dict[str, Any] = {}
+    if cluster:
+        builds = CLUSTER_BUILDS
     config = builds[int(rng.integers(len(builds)))]
-    network = _fitting(rng, config) if contract else random_network(rng, config)
+    if cluster:
+        chain = rng.random() < 0.75
+        how["arrangement"] = Arrangement.CHAIN if chain else Arrangement.SIDE_BY_SIDE
+        how["n_cores"] = int(rng.integers(1, config.cores + 1))
+    contract = contract or cluster
+    network = _fitting(rng, config, **how) if contract else random_network(rng, config)
     samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))
     if contract:
         inputs: dict[str, NDArray[Any]] = {**random_contract_input(rng, network, samples, ticks)}
@@ -122,21 +150,21 @@ def draw(seed: int, number: int, contract: bool = False) -> Case:
         "seed": int(rng.integers(1 << 32)),
     }
     again = str(rng.choice(["", "twice", "reset"]))
-    return Case(number, config, network, inputs, stalls, again)
+    return Case(number, config, network, inputs, stalls, again, **how)
 
 
-def _fitting(rng: np.random.Generator, config: BuildConfig) -> Network:
+def _fitting(rng: np.random.Generator, config: BuildConfig, **how: Any) -> Network:
     """Draw networks of the contract until the delays of one fit the build."""
     while True:
         network = random_contract_network(rng)
         with suppress(CapacityError):
-            compile_network(network, config)
+            compile_network(network, config, **how)
             return network
 
 
 @contextmanager
 def _artefact(case: Case) -> Iterator[Artefact]:
-    compiled = compile_network(case.network, case.config)
+    compiled = compile_network(case.network, case.config, case.arrangement, case.n_cores)
     facts = InputFacts(case.network.inputs[0].shape, case.n_ticks)
     with tempfile.TemporaryDirectory(prefix="spikeloom-campaign-") as folder:
         yield write_artefact(
@@ -175,7 +203,13 @@ def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
 
 
 def campaign(
-    engine: str, seed: int, first: int, networks: int, progress: bool, contract: bool = False
+    engine: str,
+    seed: int,
+    first: int,
+    networks: int,
+    progress: bool,
+    contract: bool = False,
+    cluster: bool = False,
 ) -> Outcome:
     """Run ``networks`` cases from number ``first`` on; stops at no failure.
 
@@ -185,10 +219,10 @@ def campaign(
     for name, value, least in (("networks", networks, 1), ("seed", seed, 0), ("first", first, 0)):
         if value < least:
             raise UsageError(f"{name} must be at least {least}, not {value}")
-    outcome = Outcome(engine, seed, first, contract)
+    outcome = Outcome(engine, seed, first, contract, cluster)
     start = time.perf_counter()
     for number in range(first, first + networks):
-        case = draw(seed, number, contract)
+        case = draw(seed, number, contract, cluster)
         try:
             wrong = run_case(case, engine, outcome)
         except (EngineError, UsageError):
@@ -197,7 +231,7 @@ def campaign(
             wrong = f"{type(error).__name__}: {error}"
         outcome.networks += 1
         if wrong is not None:
-            whole = " --contract" if contract else ""
+            whole = " --cluster" if cluster else " --contract" if contract else ""
             repeat = f"--engine {engine} --seed {seed} --first {number} --networks 1{whole}"
             outcome.failures.append(f"network {number} ({repeat}): {wrong}")
             print(outcome.failures[-1], file=sys.stderr, flush=True)
@@ -226,12 +260,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--engine", default="verilator", help="pysim, cxxrtl or verilator (verilator)"
     )
     parser.add_argument("--contract", action="store_true", help="networks of the whole contract")
+    parser.add_argument(
+        "--cluster", action="store_true", help="networks of the whole contract on 1 to 4 cores"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
     args = parser.parse_args(argv)
     print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
     try:
         outcome = campaign(
-            args.engine, args.seed, args.first, args.networks, True, contract=args.contract
+            *(args.engine, args.seed, args.first, args.networks),
+            *(True, args.contract, args.cluster),
         )
     except (EngineError, UsageError) as error:
         print(f"campaign: {' '.join(str(error).split())}", file=sys.stderr)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,9 @@ from spikeloom.spec.network import (
     ResetOrder,
 )
 
-Integers = NDArray[np.integer[Any]]
+Integers: TypeAlias = "NDArray[np.integer[Any]]"  # NumPy 1.21 cannot evaluate it
 Int64 = NDArray[np.int64]
-Inputs = Integers | Mapping[str, Integers]
+Inputs: TypeAlias = "Integers | Mapping[str, Integers]"
 
 
 @dataclass(frozen=True)

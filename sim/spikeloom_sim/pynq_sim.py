@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import tempfile
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from spikeloom.artefact import Artefact
 from spikeloom.board.hwh import core_bytes, hwh_text
 from spikeloom.board.pynq_transport import PynqTransport, open_pynq
-from spikeloom.board.transport import Transport
+from spikeloom.board.transport import Packet, Transport
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import EngineError
 
@@ -76,8 +77,19 @@ class PynqSimTransport:
         self, beats: NDArray[np.uint64], capacity: int, budget_cycles: int
     ) -> NDArray[np.uint64]:
         """Send one packet and return the packet that comes back."""
-        self.device.budget_cycles = budget_cycles
-        return self.link.exchange(beats, capacity, budget_cycles)
+        (answer,) = self.exchange_all([Packet(beats, capacity, budget_cycles)])
+        return answer
+
+    def exchange_all(self, packets: Iterable[Packet]) -> Iterator[NDArray[np.uint64]]:
+        """Yield the answer to each packet; the next one is on its way while one is awaited."""
+        self.device.budgets.clear()
+
+        def noted() -> Iterator[Packet]:
+            for packet in packets:
+                self.device.budgets.append(packet.budget_cycles)
+                yield packet
+
+        return self.link.exchange_all(noted())
 
     def describe(self) -> dict[str, Any]:
         """Return facts about the link and what plays the core."""
@@ -126,6 +138,35 @@ def open_pynq_sim(
         device = SimDevice(inner, core_bytes(config), f"spikeloom-sim-{config.name}")
         link = open_pynq(str(bitfile), device, **options)
         return PynqSimTransport(link, device, resources.pop_all())
+
+
+@contextlib.contextmanager
+def active_board(folder: Path, config: BuildConfig, inner: Transport) -> Iterator[Any]:
+    """Make a simulated board the one that pynq finds by itself, until the context ends.
+
+    ``folder`` gets ``spikeloom.bit`` and its .hwh; ``inner`` plays the core and is closed at
+    the end.  Code written for a board then runs as it is.
+    """
+    check_environment()
+    with contextlib.ExitStack() as resources:
+        resources.callback(inner.close)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pynq
+
+            from .pynq_sim_device import SimDevice
+        write_dummy_bitstream(folder, config)
+        resources.enter_context(_own_clocks())
+        device = SimDevice(inner, core_bytes(config), f"spikeloom-sim-{config.name}")
+        before = vars(pynq.Device).get("_active_device")
+        pynq.Device.active_device = device
+        try:
+            yield device
+        finally:
+            if before is None:
+                del pynq.Device._active_device
+            else:
+                pynq.Device.active_device = before
 
 
 def write_dummy_bitstream(folder: Path, config: BuildConfig, hwh: str | None = None) -> Path:

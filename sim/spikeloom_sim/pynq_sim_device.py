@@ -6,6 +6,7 @@ that nobody else's ``pynq.Device.devices`` changes; it is passed to ``pynq`` by 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class SimDevice(pynq.Device):  # type: ignore[misc]
         self.arch = ZYNQ_ARCH
         self.capabilities = {"REGISTER_RW": True}
         self.inner = inner
+        self.budgets: deque[int] = deque()
+        """Clock cycles that the packets under way may take, in order."""
         self.budget_cycles = 1 << 30
         self.memory = BufferMemory()
         self.dma = AxiDma(self.memory, self._stream, DMA_LENGTH_BITS)
@@ -53,6 +56,8 @@ class SimDevice(pynq.Device):  # type: ignore[misc]
         self._slcr = dict(SLCR_WORDS)
 
     def _stream(self, beats: NDArray[np.uint64], capacity: int) -> NDArray[np.uint64]:
+        if self.budgets:
+            self.budget_cycles = self.budgets.popleft()
         return self.inner.exchange(beats, capacity, self.budget_cycles)
 
     def read_registers(self, address: int, length: int) -> bytes:

@@ -52,12 +52,19 @@ class Faults:
     """What shall go wrong with the next packet; taken back once it happened.
 
     ``error`` maps a channel to error bits of its status register; ``stuck`` lets
-    the transfer never end; ``stream`` replaces the core's answer.
+    the transfer never end; ``stream`` replaces the core and ``change`` changes its answer;
+    ``length`` is what LENGTH claims to have received; ``deaf`` lets a reset never end and
+    ``halted`` a channel never start.  The first ``after`` packets pass.
     """
 
+    after: int = 0
     error: dict[str, int] = field(default_factory=dict)
     stuck: bool = False
     stream: Callable[[NDArray[np.uint64]], NDArray[np.uint64]] | None = None
+    change: Callable[[NDArray[np.uint64]], NDArray[np.uint64]] | None = None
+    length: int | None = None
+    deaf: bool = False
+    halted: bool = False
 
 
 class AxiDma:
@@ -70,10 +77,19 @@ class AxiDma:
         self.channels = {SEND: Channel(), RECEIVE: Channel()}
         self.faults = Faults()
         self.resets = 0
+        self.latency = 0
+        """Readings of the status after which an answer is there."""
+        self._answer: NDArray[np.uint64] | None = None
+        self._polls = 0
 
     def read(self, offset: int) -> int:
         """Return the register at ``offset``."""
         channel, register = self._locate(offset)
+        if register == 0x04 and self._answer is not None:
+            self._polls -= 1
+            if self._polls <= 0:
+                self._deliver()
+                self._begin()
         return {
             0x00: channel.control,
             0x04: channel.status,
@@ -101,13 +117,20 @@ class AxiDma:
         return self.channels[name], offset - 0x30 if name == RECEIVE else offset
 
     def _control(self, channel: Channel, value: int) -> None:
+        if value & 0x4 and self.faults.deaf:
+            self.faults.deaf = False
+            channel.control = value
+            return
         if value & 0x4:
+            self._answer = None
             self.channels = {SEND: Channel(), RECEIVE: Channel()}
             self.resets += 1
             return
         channel.control = value & 0x1
         if value & 0x1:
-            if not channel.status & (INTERNAL | SLAVE | DECODE):
+            if self.faults.halted:
+                self.faults.halted = False
+            elif not channel.status & (INTERNAL | SLAVE | DECODE):
                 channel.status &= ~HALTED
         else:
             channel.status |= HALTED
@@ -121,11 +144,23 @@ class AxiDma:
         channel.started = True
         if length == 0:
             channel.fail(INTERNAL)
-        elif all(c.started for c in self.channels.values()):
-            self._transfer()
+        self._begin()
 
-    def _transfer(self) -> None:
+    def _begin(self) -> None:
+        """Let the core take what is to be sent, if there is a buffer for its answer."""
         send, receive = self.channels[SEND], self.channels[RECEIVE]
+        if not (send.started and receive.started) or self._answer is not None:
+            return
+        planted = self.faults
+        if planted.after:
+            planted.after -= 1
+            self.faults = Faults()
+        try:
+            self._carry(send, receive)
+        finally:
+            self.faults = planted
+
+    def _carry(self, send: Channel, receive: Channel) -> None:
         views = {}
         for name, channel in self.channels.items():
             view = self._memory.device_view(channel.address, channel.length)
@@ -139,7 +174,7 @@ class AxiDma:
             return
         beats = np.frombuffer(views[SEND].tobytes(), "<u8")
         try:
-            answer = self._answer(beats, receive.length // 8)
+            answer = self._core(beats, receive.length // 8)
         except DeviceTimeout:
             return
         except DeviceError:
@@ -147,16 +182,32 @@ class AxiDma:
             receive.fail(INTERNAL)
             return
         send.finish()
-        if len(answer) * 8 > receive.length:
-            receive.fail(INTERNAL)
+        self._answer, self._polls = answer, self.latency
+        if not self._polls:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Write the answer into its buffer."""
+        receive = self.channels[RECEIVE]
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        view = self._memory.device_view(receive.address, receive.length)
+        if view is None or len(answer) * 8 > receive.length:
+            receive.fail(INTERNAL if view is not None else DECODE)
             return
         data = np.frombuffer(np.ascontiguousarray(answer, "<u8").tobytes(), np.uint8)
-        views[RECEIVE][: len(data)] = data
-        receive.length = len(data)
+        view[: len(data)] = data
+        receive.length = len(data) if self.faults.length is None else self.faults.length
+        self.faults.length = None
         receive.finish()
 
-    def _answer(self, beats: NDArray[np.uint64], capacity: int) -> NDArray[np.uint64]:
+    def _core(self, beats: NDArray[np.uint64], capacity: int) -> NDArray[np.uint64]:
         if self.faults.stream is not None:
             stream, self.faults.stream = self.faults.stream, None
             return stream(beats)
-        return self._stream(beats, capacity)
+        answer = self._stream(beats, capacity)
+        if self.faults.change is not None:
+            change, self.faults.change = self.faults.change, None
+            answer = change(answer)
+        return answer

@@ -53,6 +53,11 @@ def golden_trace(artefact: Artefact, inputs: Inputs) -> Trace:
     return MatrixModel(network).run(_for_populations(artefact, network, inputs))
 
 
+def population_inputs(artefact: Artefact, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    """Return ``inputs`` of :func:`golden_trace` by input population, (samples, ticks, n) each."""
+    return _for_populations(artefact, artefact.network(), inputs)
+
+
 def run_artefact(
     artefact: Artefact,
     engine: str,

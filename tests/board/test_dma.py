@@ -43,10 +43,7 @@ class Core:
 class Buffer(np.ndarray):
     """What a PynqBuffer does, without pynq."""
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def freebuffer(self):
         self.memory.free(self.block)
 
     def flush(self):

@@ -2,7 +2,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from spikeloom.board.hwh import CORE_BASE, CORE_VLNV, DMA_BASE, core_bytes, hwh_text
+from spikeloom.board.hwh import (
+    CORE_BASE,
+    CORE_VLNV,
+    DMA_BASE,
+    SYSTEMS,
+    core_bytes,
+    hwh_text,
+)
 from spikeloom.spec import regmap
 from spikeloom.spec.config import PRESETS, BuildConfig, preset
 from spikeloom.spec.memmap import memory_map
@@ -43,3 +50,28 @@ def test_every_register_and_field_is_listed(name):
     registers = regmap.registers(preset(name))
     assert found == {r.name: (r.offset, [f.name for f in r.fields]) for r in registers}
     assert len(found) > 20
+
+
+@pytest.mark.pynq
+@pytest.mark.parametrize("family", SYSTEMS)
+def test_pynqmetadata_finds_core_registers_and_dma(tmp_path, family):
+    pytest.importorskip("pynqmetadata")
+    from pynqmetadata.frontends import Metadata
+    from pynqmetadata.views.runtime.runtime_metadata_parser import RuntimeMetadataParser
+
+    path = tmp_path / "spikeloom.hwh"
+    path.write_text(hwh_text(PRESETS["small"], family=family, clock_mhz=75))
+    parser = RuntimeMetadataParser(Metadata(str(path)))
+    system = SYSTEMS[family]
+    core, dma = parser.ip_dict["core"], parser.ip_dict["dma"]
+    assert core["type"] == CORE_VLNV
+    assert core["phys_addr"] == system.core_base
+    assert core["addr_range"] == core_bytes(PRESETS["small"])
+    found = {
+        name: (register["address_offset"], set(register["fields"]))
+        for name, register in core["registers"].items()
+    }
+    assert found == {r.name: (r.offset, {f.name for f in r.fields}) for r in regmap.REGISTERS}
+    assert dma["type"] == "xilinx.com:ip:axi_dma:7.1"
+    assert dma["phys_addr"] == system.dma_base
+    assert parser.clock_dict[0]["enable"] == 1

@@ -116,8 +116,8 @@ def test_every_named_preset_holds_the_network():
 def test_no_preset_is_named_when_none_holds_it():
     found = message(chain(1, 16385), PRESETS["pynq-z2"])
     assert found == (
-        "network does not fit build pynq-z2: needs 129 state rows of 128 neurons (97 more than "
-        "the 32 there are); no preset would hold it: use fewer neurons, or a build with more "
+        "network does not fit build pynq-z2: needs 129 state rows of 128 neurons (65 more than "
+        "the 64 there are); no preset would hold it: use fewer neurons, or a build with more "
         "state_rows"
     )
 

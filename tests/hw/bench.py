@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from amaranth.hdl import Elaboratable
@@ -15,8 +16,12 @@ from spikeloom.spec.config import BuildConfig
 CONFIG = BuildConfig("unit", lanes=4, state_rows=8, weight_rows=64, populations=4, projections=4)
 PERIOD = 1e-8
 
+Stall = float | str
+BURSTY = "bursty"
 STALLS = (0.0, 0.5, 0.9)
 """Probabilities of a stalled cycle that stream tests run with."""
+PATTERNS: tuple[Stall, ...] = (0.0, 0.5, BURSTY)
+"""How :func:`send` and :func:`receive` stall: by a probability per cycle, or in bursts."""
 
 Bench = Callable[[Any], Awaitable[None]]
 
@@ -44,9 +49,32 @@ def simulate(dut: Elaboratable, *benches: Bench, cycles: int = 5000) -> None:
     pytest.fail(f"{', '.join(names)} must end within {cycles} cycles")
 
 
-def stalled(rng: random.Random, stall: float) -> bool:
-    """Return whether this cycle is stalled."""
-    return stall > 0 and rng.random() < stall
+_bursts: WeakKeyDictionary[random.Random, Iterator[bool]] = WeakKeyDictionary()
+
+
+def stalled(rng: random.Random, stall: Stall) -> bool:
+    """Return whether this cycle is stalled; bursts go on from call to call with ``rng``."""
+    if stall == 0:
+        return False
+    if isinstance(stall, str):
+        return next(_bursts.setdefault(rng, _burst(rng)))
+    return rng.random() < stall
+
+
+def _burst(rng: random.Random) -> Iterator[bool]:
+    """Return, cycle by cycle, whether a bursty stream is stalled; bursts last up to 20 cycles."""
+    while True:
+        burst = rng.random() < 0.5
+        for _ in range(rng.randint(1, 20)):
+            yield burst
+
+
+def stalls(rng: random.Random | None, stall: Stall) -> Iterator[bool]:
+    """Return, cycle by cycle, whether it is stalled."""
+    if isinstance(stall, str) and rng is not None:
+        yield from _burst(rng)
+    while True:
+        yield rng is not None and stalled(rng, stall)
 
 
 async def send(
@@ -54,7 +82,7 @@ async def send(
     port: Any,
     payloads: Iterable[Any],
     rng: random.Random | None = None,
-    stall: float = 0.0,
+    stall: Stall = 0.0,
     watch: Sequence[Any] = (),
 ) -> list[tuple[Any, ...]]:
     """Offer ``payloads`` one after the other; a stalled cycle keeps ``valid`` low.
@@ -62,8 +90,9 @@ async def send(
     Returns what the signals of ``watch`` held in the cycle in which each was taken.
     """
     seen = []
+    pauses = stalls(rng, stall)
     for payload in payloads:
-        while rng is not None and stalled(rng, stall):
+        while next(pauses):
             ctx.set(port.valid, 0)
             await ctx.tick()
         ctx.set(port.valid, 1)
@@ -81,7 +110,7 @@ async def receive(
     port: Any,
     n: int,
     rng: random.Random | None = None,
-    stall: float = 0.0,
+    stall: Stall = 0.0,
 ) -> list[tuple[int, Any]]:
     """Take ``n`` payloads; return each with its cycle, the first cycle of the bench being 0.
 
@@ -89,9 +118,10 @@ async def receive(
     """
     taken: list[tuple[int, Any]] = []
     waiting = None
+    pauses = stalls(rng, stall)
     cycle = 0
     while len(taken) < n:
-        ready = rng is None or not stalled(rng, stall)
+        ready = not next(pauses)
         ctx.set(port.ready, ready)
         _, _, valid, payload = await ctx.tick().sample(port.valid, port.payload)
         raw = as_int(payload)

@@ -4,7 +4,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 
 from hw.bench import CONFIG, simulate
-from spikeloom_hw.activity import ActivityMap, first_set
+from spikeloom_hw.activity import ActivityMap, below, first_set
 
 
 def patterns(width):
@@ -33,6 +33,21 @@ def test_first_set_finds_the_lowest_bit(width):
             assert ctx.get(some) == (value != 0)
             if value:
                 assert ctx.get(index) == (value & -value).bit_length() - 1, f"{value:#x}"
+
+    simulate(m, bench, cycles=10)
+
+
+@pytest.mark.parametrize("width", [4, 8, 32, 64])
+def test_below_sets_a_bit_for_every_lesser_number(width):
+    m = Module()
+    value, bits = Signal(range(width + 1)), Signal(width)
+    m.d.comb += bits.eq(below(m, value, width, "numbers"))
+    m.d.sync += Signal().eq(0)
+
+    async def bench(ctx):
+        for number in range(width + 1):
+            ctx.set(value, number)
+            assert ctx.get(bits) == (1 << number) - 1
 
     simulate(m, bench, cycles=10)
 

@@ -3,7 +3,7 @@ import random
 import pytest
 from amaranth.lib import data
 
-from hw.bench import STALLS, receive, send, simulate
+from hw.bench import PATTERNS, receive, send, simulate
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom_hw.decode import Decoder
@@ -219,10 +219,10 @@ def test_two_items_of_a_beat_take_two_cycles():
     assert cycles == list(range(cycles[0], cycles[0] + 10))
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 def test_random_beats_under_stalls(stall_in, stall_out):
-    seed = 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     choices = [
         lambda: spike(rng.randrange(N + 2)),

@@ -4,44 +4,46 @@ from itertools import zip_longest
 
 import pytest
 
-from hw.bench import CONFIG, STALLS, receive, simulate, stalled
+from hw.bench import CONFIG, PATTERNS, receive, simulate, stalls
 from spikeloom_hw.encoder import SpikeEncoder
 
 
 def expected_pairs(masks, lanes):
-    """Neuron numbers (even, odd) of every pair; the lowest lanes of a mask come first."""
+    """(even, odd, magnitude) of every pair; the lowest lanes of a mask come first."""
     pairs = []
-    for index, spikes in masks:
+    for index, spikes, *digit in masks:
+        magnitude = 1 << digit[0] if digit else 1
         fired = [index * lanes + lane for lane in range(lanes) if spikes >> lane & 1]
         evens = [n for n in fired if n % 2 == 0]
         odds = [n for n in fired if n % 2 == 1]
-        pairs += zip_longest(evens, odds)
+        pairs += [(*pair, magnitude) for pair in zip_longest(evens, odds)]
     return pairs
 
 
 def pair_facts(pair):
     even = 2 * pair.even if pair.even_valid else None
     odd = 2 * pair.odd + 1 if pair.odd_valid else None
-    return (even, odd)
+    return (even, odd, pair.magnitude)
 
 
 def run(masks, config, seed=0, stall_in=0.0, stall_out=0.0):
     """Write the masks as the credits allow; return the cycles of the pairs."""
     dut = SpikeEncoder(config)
     rng = random.Random(seed)
+    names = ("index", "spikes", "digit")[: 2 + config.multi_spike]
     wanted = expected_pairs(masks, config.lanes)
     held = {"now": 0, "most": 0, "returned": 0}
     taken = []
 
     async def source(ctx):
         waiting = list(masks)
+        pauses = stalls(rng, stall_in)
         while waiting or held["returned"] < len(masks):
             free = held["now"] < SpikeEncoder.DEPTH
-            write = bool(waiting) and free and not stalled(rng, stall_in)
+            write = bool(waiting) and not next(pauses) and free
             ctx.set(dut.write, write)
             if write:
-                index, spikes = waiting.pop(0)
-                ctx.set(dut.mask, {"index": index, "spikes": spikes})
+                ctx.set(dut.mask, dict(zip(names, waiting.pop(0), strict=True)))
             _, _, back = await ctx.tick().sample(dut.taken)
             held["now"] += write
             held["most"] = max(held["most"], held["now"])
@@ -130,11 +132,11 @@ def test_depth_masks_have_room_while_the_output_stands():
     simulate(dut, bench, cycles=400)
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 @pytest.mark.parametrize("lanes", [4, 8])
 def test_random_masks_under_stalls(stall_in, stall_out, lanes):
-    seed = 1000 * lanes + 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 1000 * lanes + 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     config = replace(CONFIG, lanes=lanes)
     full = (1 << lanes) - 1
@@ -146,5 +148,20 @@ def test_random_masks_under_stalls(stall_in, stall_out, lanes):
         for _ in range(40)
     ]
     _, most = run(masks, config, seed, stall_in, stall_out)
-    if stall_out == STALLS[-1] and stall_in == 0:
+    if stall_out == PATTERNS[-1] and stall_in == 0:
         assert most == SpikeEncoder.DEPTH
+
+
+def test_digits_become_magnitudes():
+    config = replace(CONFIG, graded=True, multi_spike=True)
+    masks = [(row, spikes, digit) for digit in range(7) for row, spikes in ((7, 0b1111), (2, 0b10))]
+    run(masks, config)
+
+
+@pytest.mark.parametrize("stall_out", PATTERNS)
+def test_random_digits_under_stalls(stall_out):
+    seed = 7 + PATTERNS.index(stall_out)
+    rng = random.Random(seed)
+    config = replace(CONFIG, graded=True, multi_spike=True)
+    masks = [(rng.randrange(8), rng.randrange(16), rng.randrange(7)) for _ in range(40)]
+    run(masks, config, seed, 0.3, stall_out)

@@ -1,14 +1,15 @@
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 
 from hw.bench import CONFIG, simulate
 from spikeloom_hw.issue import WRITE_STAGE, Issue
-from spikeloom_hw.lane import Lane
+from spikeloom_hw.lane import Lane, late_stages
 from spikeloom_hw.layouts import OpKind
 
+GRADED = replace(CONFIG, graded=True)
 ADD_STAGE = 4
 SLOT = WRITE_STAGE - ADD_STAGE
 """An ADD this many cycles behind a SWEEP would write in the same cycle."""
@@ -22,9 +23,15 @@ class Op:
     odd: int | None = None
     lanes: int = 4
     last: int = 0
+    magnitude: int = 1
+    shift: int = 0
 
-    def payload(self):
+    def payload(self, graded=False):
+        # the sequencer leaves the scale of its operations open
+        magnitude = self.magnitude if self.kind == OpKind.ADD else 0
+        scale = {"magnitude": magnitude, "shift": self.shift} if graded else {}
         return {
+            **scale,
             "kind": self.kind,
             "row": self.row,
             "even_valid": self.even is not None,
@@ -45,12 +52,14 @@ class IssueBench:
         "spike_sops", "sweeping", "busy",
     )  # fmt: skip
     CONTROL = (
-        "row2", "bias2", "forward3", "forward_older3", "write4", "row4", "valid4", "end5",
-        "write10", "row10",
+        "row2", "row3", "bias2", "forward3", "forward_older3", "write4", "row4", "valid4", "sweep5",
+        "ending", "write10", "row10", "scale3", "divide_load", "divide_step", "parameters1",
+        "parameters2", "parameters3", "parameters5", "parameters6",
     )  # fmt: skip
 
-    def __init__(self):
-        self.dut = Issue(CONFIG)
+    def __init__(self, config=CONFIG):
+        self.dut = Issue(config)
+        self.late = late_stages(config)
         self.taken = {}
         self.source = {}
         self.seen = []
@@ -62,7 +71,7 @@ class IssueBench:
         for name, op in offers.items():
             ctx.set(getattr(dut, name).valid, op is not None)
             if op is not None:
-                ctx.set(getattr(dut, name).payload, op.payload())
+                ctx.set(getattr(dut, name).payload, op.payload(dut.config.graded))
         for name, value in {"input_open": 1, "hold": 0, **drive}.items():
             ctx.set(getattr(dut, name), value)
         names = [f"{name}.ready" for name in offers] + list(self.OUTPUTS) + list(self.CONTROL)
@@ -92,6 +101,8 @@ class IssueBench:
         def at(stage):
             return self.taken.get(cycle - stage)
 
+        late = self.late
+
         def is_kind(stage, kind):
             return int(at(stage) is not None and at(stage).kind == kind)
 
@@ -101,25 +112,28 @@ class IssueBench:
         out = {
             "even_valid": int(is_kind(0, OpKind.ADD) and at(0).even is not None),
             "odd_valid": int(is_kind(0, OpKind.ADD) and at(0).odd is not None),
-            "forward3": same_row(3, 4),
-            "forward_older3": same_row(3, 5),
-            "write4": is_kind(4, OpKind.ADD),
-            "valid4": int(at(4) is not None),
-            "write10": is_kind(10, OpKind.SWEEP),
-            "sweep6": is_kind(6, OpKind.SWEEP),
-            "sweep11": is_kind(11, OpKind.SWEEP),
+            "forward3": same_row(3 + late, 4 + late),
+            "forward_older3": same_row(3 + late, 5 + late),
+            "write4": is_kind(4 + late, OpKind.ADD),
+            "valid4": int(at(4 + late) is not None),
+            "sweep5": is_kind(5 + late, OpKind.SWEEP),
+            "write10": is_kind(10 + late, OpKind.SWEEP),
+            "sweep6": is_kind(6 + late, OpKind.SWEEP),
+            "sweep11": is_kind(11 + late, OpKind.SWEEP),
         }
         for side in ("even", "odd"):
             if out[f"{side}_valid"]:
                 out[f"{side}_address"] = getattr(at(0), side)
-        for name, stage in (("row2", 2), ("row4", 4)):
-            if at(stage):
-                out[name] = at(stage).row
+        for name, stage in (("row2", 2), ("row3", 3), ("row4", 4)):
+            if at(stage + late):
+                out[name] = at(stage + late).row
         for name, stage in (("row6", 6), ("row10", 10), ("row11", 11)):
-            if is_kind(stage, OpKind.SWEEP):
-                out[name] = at(stage).row
-        if is_kind(5, OpKind.SWEEP):
-            out["last_row5"] = at(5).last
+            if is_kind(stage + late, OpKind.SWEEP):
+                out[name] = at(stage + late).row
+        if is_kind(5 + late, OpKind.SWEEP):
+            out["last_row5"] = at(5 + late).last
+        if late and at(3):
+            out["scale3"] = at(3).magnitude << at(3).shift if is_kind(3, OpKind.ADD) else 1
         next_op = self.taken.get(cycle + 1)
         out["add_taken"] = int(next_op is not None and next_op.kind == OpKind.ADD)
         out["sweep_taken"] = int(next_op is not None and next_op.kind == OpKind.SWEEP)
@@ -132,9 +146,9 @@ class IssueBench:
             events = 0 if op is None else (op.even is not None) + (op.odd is not None)
             out[counter] = 0 if op is None else op.lanes * events
         # SWEEPs count from stage 0 to the end of their write-back at least
-        if any(is_kind(stage, OpKind.SWEEP) for stage in range(WRITE_STAGE + 2)):
+        if any(is_kind(stage, OpKind.SWEEP) for stage in range(WRITE_STAGE + 2 + late)):
             out["sweeping"] = 1
-        if any(at(stage) for stage in range(WRITE_STAGE + 2)):
+        if any(at(stage) for stage in range(WRITE_STAGE + 2 + late)):
             out["busy"] = 1
         return out
 
@@ -175,9 +189,10 @@ def test_who_is_taken(offered, ready):
     simulate(bench.dut, run, cycles=10)
 
 
+@pytest.mark.parametrize("config", [CONFIG, GRADED], ids=["plain", "graded"])
 @pytest.mark.parametrize("port", ["spikes", "inputs"])
-def test_the_slot_of_a_write_back_is_blocked_for_one_cycle(port):
-    bench = IssueBench()
+def test_the_slot_of_a_write_back_is_blocked_for_one_cycle(port, config):
+    bench = IssueBench(config)
 
     async def run(ctx):
         await bench.cycle(ctx, sweep=SWEEP)
@@ -229,7 +244,7 @@ def test_no_bias_while_ending():
         for _ in range(8):
             await bench.cycle(ctx, biased=0, ending=1)
         assert not any(seen["bias2"] for seen in bench.seen)
-        assert bench.seen[6]["end5"]
+        assert all(seen["ending"] for seen in bench.seen)
 
     simulate(bench.dut, run, cycles=50)
 
@@ -243,8 +258,65 @@ def test_the_row_of_a_peek_stays_at_the_memory():
             await bench.cycle(ctx, biased=1, hold=1)
         # in stage 0 in cycle 1, in stage 2 from cycle 3 on
         assert [(s["row2"], s["bias2"]) for s in bench.seen[3:]] == [(5, 1)] * 18
+        assert [s["row3"] for s in bench.seen[4:]] == [5] * 17
 
     simulate(bench.dut, run, cycles=50)
+
+
+def test_a_peek_keeps_the_scale_of_one():
+    """Behind events of other scales, H of a PEEK stands still with its bias as it is."""
+    bench = IssueBench(GRADED)
+
+    async def run(ctx):
+        for _ in range(3):
+            await bench.cycle(ctx, inputs=replace(add(2), magnitude=-127, shift=7))
+        await bench.cycle(ctx, sweep=Op(OpKind.PEEK, 5), biased=1)
+        for _ in range(20):
+            await bench.cycle(ctx, biased=1, hold=1)
+        assert [s["scale3"] for s in bench.seen[4:7]] == [-127 << 7] * 3
+        assert [s["scale3"] for s in bench.seen[7:]] == [1] * 17
+        assert [(s["row2"], s["bias2"]) for s in bench.seen[7:]] == [(5, 1)] * 17
+
+    simulate(bench.dut, run, cycles=50)
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_the_row_of_parameters_follows_its_operation(graded):
+    """(row & mask) + base, modulo the rows there are, in each stage that reads parameters."""
+    config = replace(CONFIG, parameter_rows=4, graded=graded)
+    bench = IssueBench(config)
+    rng = random.Random(graded)
+    cases = [(rng.randrange(4), rng.randrange(4)) for _ in range(6)]
+
+    async def run(ctx):
+        for base, mask in cases:
+            drive = {"parameter_base": base, "parameter_mask": mask, "biased": 1}
+            for _ in range(20):
+                op = Op(OpKind.SWEEP, rng.randrange(8)) if rng.random() < 0.7 else None
+                await bench.cycle(ctx, sweep=op, **drive)
+            for _ in range(14):  # no other population before all is written back
+                await bench.cycle(ctx, **drive)
+        bench.check()
+        for at, op in bench.taken.items():
+            for stage in (1, 2, 3, 5, 6):
+                cycle = at + stage + (bench.late if stage > 1 else 0)
+                base, mask = cases[cycle // 34]
+                got = bench.seen[cycle][f"parameters{stage}"]
+                assert got == ((op.row & mask) + base) % 4, f"stage {stage}, {op}"
+
+    simulate(bench.dut, run, cycles=400)
+
+
+def test_divisions_are_passed_on():
+    bench = IssueBench()
+
+    async def run(ctx):
+        for load, step in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            await bench.cycle(ctx, divide_load=load, divide_step=step)
+            seen = bench.seen[-1]
+            assert (seen["divide_load"], seen["divide_step"]) == (load, step)
+
+    simulate(bench.dut, run, cycles=10)
 
 
 def test_the_host_reads_a_row_of_both_banks():
@@ -280,9 +352,9 @@ def test_sweeping_and_busy_end_after_the_write_back():
 class IssueAndLane(Elaboratable):
     """The issue unit drives one lane; even weights are 5, odd ones 0."""
 
-    def __init__(self):
-        self.issue = Issue(CONFIG)
-        self.lane = Lane(CONFIG)
+    def __init__(self, config):
+        self.issue = Issue(config)
+        self.lane = Lane(config)
 
     def elaborate(self, platform):
         m = Module()
@@ -297,14 +369,15 @@ class IssueAndLane(Elaboratable):
         return m
 
 
+@pytest.mark.parametrize("config", [CONFIG, GRADED], ids=["plain", "graded"])
 @pytest.mark.parametrize("later", range(1, 8))
-def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later):
-    dut = IssueAndLane()
+def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later, config):
+    dut = IssueAndLane(config)
     issue = dut.issue
     parameters = {"decay": 16384, "floor": -32768, "bias": 200, "threshold": 1000}
 
     async def offer(ctx, port, op):
-        ctx.set(port.payload, op.payload())
+        ctx.set(port.payload, op.payload(config.graded))
         ctx.set(port.valid, 1)
         ready = 0
         while not ready:
@@ -327,22 +400,24 @@ def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later):
         # half of the bias is left, and 5 is added
         ctx.set(issue.biased, 0)
         await offer(ctx, issue.sweep, Op(OpKind.PEEK, SWEEP.row))
-        for _ in range(8):
+        for _ in range(9):
             await ctx.tick()
-        assert ctx.get(dut.lane.value4) == 105
+        assert ctx.get(dut.lane.value5) == 105
 
     simulate(dut, run, cycles=80)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_operations(seed):
+@pytest.mark.parametrize("config", [CONFIG, GRADED], ids=["plain", "graded"])
+@pytest.mark.parametrize("seed", range(4))
+def test_random_operations(seed, config):
     rng = random.Random(seed)
-    bench = IssueBench()
+    bench = IssueBench(config)
 
     def random_add():
         even, odd = (rng.randrange(CONFIG.weight_rows) for _ in "eo")
         which = rng.choice([(even, None), (None, odd), (even, odd)])
-        return add(rng.randrange(3), *which, rng.randint(1, 4))
+        scale = (rng.randint(-127, 127), rng.randrange(8)) if config.graded else (1, 0)
+        return Op(OpKind.ADD, rng.randrange(3), *which, rng.randint(1, 4), 0, *scale)
 
     def random_sweep():
         kind = rng.choice([OpKind.SWEEP, OpKind.SWEEP, OpKind.PEEK])

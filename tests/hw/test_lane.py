@@ -1,39 +1,14 @@
 import random
-from dataclasses import dataclass, replace
 
 import pytest
 from amaranth.hdl import Signal
 
-from hw.bench import CONFIG, edge_biased, simulate
+from hw.bench import edge_biased, simulate
+from hw.lane_bench import ACC_MAX, ACC_MIN, ROWS, V_MAX, V_MIN, LaneBench, Op, clip, share, wrap
 from spikeloom.spec import numfmt
-from spikeloom_hw.lane import Lane, Parameters
-
-ROWS = 64
-LANE_CONFIG = replace(CONFIG, state_rows=ROWS)
-ACC_MIN, ACC_MAX = -(1 << 17), (1 << 17) - 1
-V_MIN, V_MAX = -(1 << 15), (1 << 15) - 1
+from spikeloom_hw.lane import Parameters
 
 SELECT = {"h": 0, "h_minus_theta": 1, "zero": 2}
-
-
-@dataclass(frozen=True)
-class Op:
-    """An operation as the lane sees it, by what the stages of the pipeline are told."""
-
-    kind: str
-    row: int
-    even: int = 0
-    odd: int = 0
-    bias: bool = False
-    exists: bool = True
-
-
-def wrap(value, bits=18):
-    return (value + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
-
-
-def clip(value, floor):
-    return min(max(value, floor), V_MAX)
 
 
 def expected_sweep(h, p, ending, exists=True):
@@ -47,76 +22,13 @@ def expected_sweep(h, p, ending, exists=True):
         added = p["fire_constant"]
     if p["clip_before"]:
         kept = clip(kept, p["floor"])
-    product = kept * p["decay"]
-    decayed = product // 32768 if product >= 0 else -(-product // 32768)
-    return fires, clip(decayed + added, p["floor"])
+    return fires, clip(share(kept, p["decay"]) + added, p["floor"])
 
 
-def control_of(history, cycle):
-    """Return what drives the lane in ``cycle``; ``history[c]`` is in stage s in cycle c + s."""
-
-    def at(stage):
-        return history.get(cycle - stage)
-
-    def row(stage):
-        return at(stage).row if at(stage) else 0
-
-    def same_row(stage, other):
-        return bool(at(stage) and at(other) and row(stage) == row(other))
-
-    return {
-        "row2": row(2),
-        "bias2": bool(at(2) and at(2).bias),
-        "forward3": same_row(3, 4),
-        "forward_older3": same_row(3, 5),
-        "write4": bool(at(4) and at(4).kind == "add"),
-        "row4": row(4),
-        "valid4": at(4) is not None,
-        "write10": bool(at(10) and at(10).kind == "sweep"),
-        "row10": row(10),
-    }
-
-
-class OpenLane(Lane):
-    """A lane whose memory the test can see."""
-
-    def elaborate(self, platform):
-        m = super().elaborate(platform)
-        self.potentials = m.submodules.potentials.data
-        return m
-
-
-class LaneBench:
-    """A lane driven by operations on given cycles."""
-
-    def __init__(self):
-        self.lane = OpenLane(LANE_CONFIG)
-
-    def write(self, ctx, row, value):
-        ctx.set(self.lane.potentials[row], value)
-
-    def read(self, ctx, row):
-        return ctx.get(self.lane.potentials[row])
-
-    async def run(self, ctx, history, parameters, ending=False):
-        """Run the operations; return the outputs by (name, cycle of the operation)."""
-        lane = self.lane
-        ctx.set(lane.parameters, parameters)
-        outputs = {}
-        stages = {"spike6": 6, "nonzero11": 11, "overflow5": 5, "value4": 4}
-        signals = [getattr(lane, name) for name in stages]
-        for cycle in range(max(history) + 14):
-            control = {**control_of(history, cycle), "end5": ending}
-            ctx.set(lane.control, control)
-            at2, at5 = history.get(cycle - 2), history.get(cycle - 5)
-            ctx.set(lane.even, at2.even if at2 else 0)
-            ctx.set(lane.odd, at2.odd if at2 else 0)
-            ctx.set(lane.exists5, at5.exists if at5 else 0)
-            _, _, *values = await ctx.tick().sample(*signals)
-            for (name, stage), value in zip(stages.items(), values, strict=True):
-                if cycle - stage in history:
-                    outputs[name, cycle - stage] = int(value)
-        return outputs
+def as_parameters(p, ending):
+    """Return what drives the lane: one constant stands for both."""
+    out = {name: value for name, value in p.items() if name not in ("initial", "fire_constant")}
+    return {**out, "constant": p["initial" if ending else "fire_constant"]}
 
 
 def random_parameters(rng, **fixed):
@@ -155,14 +67,14 @@ def check_sweeps(cases):
                 bench.write(ctx, row, value)
             ops = [Op("sweep", row, exists=row % 9 != 4) for row in range(len(values))]
             history = dict(enumerate(ops))
-            outputs = await bench.run(ctx, history, p, ending)
+            outputs = await bench.run(ctx, history, as_parameters(p, ending), ending)
             for row, h in enumerate(values):
                 exists = ops[row].exists
                 spike, v = expected_sweep(h, p, ending, exists)
                 got = (outputs["spike6", row], bench.read(ctx, row), outputs["nonzero11", row])
                 where = f"H {h}, exists {exists}, ending {ending}, {p}"
                 assert got == (spike, v, exists and v != 0), where
-                assert outputs["value4", row] == h, where
+                assert outputs["value5", row] == h, where
                 assert outputs["overflow5", row] == 0, where
 
     simulate(bench.lane, run, cycles=len(cases) * (ROWS + 20))
@@ -243,11 +155,11 @@ def test_bias_is_added_by_a_sweep_and_kept_out_of_the_memory_by_a_peek():
 
     async def run(ctx):
         bench.write(ctx, 3, 40000)
-        outputs = await bench.run(ctx, {0: Op("peek", 3, bias=True)}, p)
-        assert outputs["value4", 0] == 40000 - 32768
+        outputs = await bench.run(ctx, {0: Op("peek", 3, bias=True)}, as_parameters(p, False))
+        assert outputs["value5", 0] == 40000 - 32768
         assert bench.read(ctx, 3) == 40000
-        outputs = await bench.run(ctx, {0: Op("sweep", 3, bias=True)}, p)
-        assert outputs["value4", 0] == 40000 - 32768
+        outputs = await bench.run(ctx, {0: Op("sweep", 3, bias=True)}, as_parameters(p, False))
+        assert outputs["value5", 0] == 40000 - 32768
         assert bench.read(ctx, 3) == 40000 - 32768
 
     simulate(bench.lane, run, cycles=100)
@@ -264,9 +176,9 @@ def test_forwarding_between_two_adds(distance, between):
         history = {0: Op("add", 5, 127, -1), distance: Op("add", 5, -128, -128)}
         if between == "other row":
             history |= {c: Op("add", 6, 1, 1) for c in range(1, distance)}
-        outputs = await bench.run(ctx, history, random_parameters(random.Random(0)))
-        assert outputs["value4", 0] == 1126
-        assert outputs["value4", distance] == 870
+        outputs = await bench.run(ctx, history, {})
+        assert outputs["value5", 0] == 1126
+        assert outputs["value5", distance] == 870
         assert bench.read(ctx, 5) == 870
         others = distance - 1 if between == "other row" else 0
         assert bench.read(ctx, 6) == -7 + 2 * others
@@ -282,8 +194,8 @@ def test_a_sweep_sees_the_adds_before_it(distance):
     async def run(ctx):
         bench.write(ctx, 5, 50)
         history = {0: Op("add", 5, 3, 4), distance: Op("sweep", 5)}
-        outputs = await bench.run(ctx, history, p)
-        assert outputs["value4", distance] == 57
+        outputs = await bench.run(ctx, history, as_parameters(p, False))
+        assert outputs["value5", distance] == 57
         assert bench.read(ctx, 5) == 57
 
     simulate(bench.lane, run, cycles=60)
@@ -305,7 +217,7 @@ def test_random_adds_on_few_rows(seed):
     async def run(ctx):
         for row, value in start.items():
             bench.write(ctx, row, value)
-        outputs = await bench.run(ctx, history, random_parameters(rng))
+        outputs = await bench.run(ctx, history, {})
         sums = dict(start)
         overflows = 0
         for cycle, op in history.items():
@@ -313,7 +225,7 @@ def test_random_adds_on_few_rows(seed):
             sums[op.row] = wrap(exact)
             flag = exact != sums[op.row]
             overflows += flag
-            got = (outputs["value4", cycle], outputs["overflow5", cycle])
+            got = (outputs["value5", cycle], outputs["overflow5", cycle])
             assert got == (sums[op.row], flag), f"seed {seed}, cycle {cycle}, {op}"
         for row, value in sums.items():
             assert bench.read(ctx, row) == value, f"seed {seed}"
@@ -344,7 +256,7 @@ def test_overflow_flag_at_the_rails(h, bias, overflows):
 
     async def run(ctx):
         bench.write(ctx, 0, h)
-        outputs = await bench.run(ctx, {0: Op("sweep", 0, bias=True)}, p)
+        outputs = await bench.run(ctx, {0: Op("sweep", 0, bias=True)}, as_parameters(p, False))
         assert outputs["overflow5", 0] == overflows
 
     simulate(bench.lane, run, cycles=60)
@@ -352,5 +264,6 @@ def test_overflow_flag_at_the_rails(h, bias, overflows):
 
 def test_the_parameters_hold_every_field():
     signal = Signal(Parameters)
-    names = {"threshold", "decay", "bias", "floor", "initial", "fire_constant"}
-    assert set(signal.shape().members) == names | {"fire_select", "fires", "clip_before"}
+    names = {"threshold", "decay", "bias", "current_decay", "floor", "constant", "held"}
+    choices = {"fire_select", "fires", "clip_before", "multi_spike", "refractory"}
+    assert set(signal.shape().members) == names | choices

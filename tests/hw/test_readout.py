@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hw.bench import CONFIG, STALLS, receive, send, simulate
+from hw.bench import CONFIG, PATTERNS, receive, send, simulate
 from spikeloom_hw.readout import Readout
 
 EDGES = [0, 1, -1, (1 << 17) - 1, -(1 << 17), 32767, -32768]
@@ -71,9 +71,9 @@ def test_greatest_population_and_neuron():
     run([(request(255, (1 << 20) - 4, 4), [1, 2, 3, 4])])
 
 
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 def test_random_requests_under_stalls(stall_out):
-    seed = STALLS.index(stall_out)
+    seed = PATTERNS.index(stall_out)
     rng = random.Random(seed)
     jobs = []
     for _ in range(10):

@@ -148,6 +148,20 @@ def test_network_may_be_written_while_stopped_only():
     register_test(run)
 
 
+def test_network_holds_populations_and_replays():
+    register = BY_NAME["NETWORK"]
+
+    async def run(ctx, dut):
+        for populations, replays in ((256, 0), (0, 256), (3, 5), (511, 511)):
+            word = populations | replays << 16
+            assert not await write(ctx, dut, register.offset, word | 0xFE00FE00)
+            got = (ctx.get(dut.n_populations), ctx.get(dut.n_replays))
+            assert got == (populations, replays)
+            assert await value(ctx, dut, "NETWORK") == word
+
+    register_test(run)
+
+
 def test_run_and_the_pulses_of_control():
     async def run(ctx, dut):
         control = BY_NAME["CONTROL"]

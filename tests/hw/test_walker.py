@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from amaranth.hdl import Array, Const, Elaboratable, Module, Signal
 
-from hw.bench import CONFIG, STALLS, receive, send, simulate
+from hw.bench import CONFIG, PATTERNS, receive, send, simulate
 from spikeloom.spec.tables import PROJECTIONS, pack_row
 from spikeloom_hw.layouts import OpKind
 from spikeloom_hw.walker import Walker
@@ -144,8 +144,8 @@ def test_several_projections_in_order(count):
     cycles = run(table, PAIRS, 0, count)
     sizes = [facts["n_rows"] for facts in table[:count]] * len(PAIRS)
     expected = []
-    for size in sizes:
-        expected += [1] * (size - 1) + [1 + Walker.RESTART_CYCLES]
+    for size in sizes:  # the next row of the table is read beside the rows in work
+        expected += [1] * (size - 1) + [max(1, Walker.RESTART_CYCLES - size + 1)]
     assert gaps(cycles) == expected[:-1]
 
 
@@ -162,11 +162,15 @@ def test_cycles_from_restart_to_the_first_pair():
 
     async def bench(ctx):
         ctx.set(walker.o.ready, 1)
+        ctx.set(walker.i.valid, 1)
         assert not ctx.get(walker.i.ready)
         await restart(ctx, walker, 0, 1)
         for cycle in range(1, 10):
             if ctx.get(walker.i.ready):
                 assert cycle == Walker.RESTART_CYCLES
+                assert not ctx.get(walker.o.valid)
+                await ctx.tick()
+                assert ctx.get(walker.o.valid)
                 return
             await ctx.tick()
         pytest.fail("never ready")
@@ -212,11 +216,11 @@ def test_restart_changes_the_population():
     assert got == wanted
 
 
-@pytest.mark.parametrize("stall_in", STALLS)
-@pytest.mark.parametrize("stall_out", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 @pytest.mark.parametrize("count", [1, 3])
 def test_random_tables_under_stalls(stall_in, stall_out, count):
-    seed = 1000 * count + 100 * STALLS.index(stall_in) + STALLS.index(stall_out)
+    seed = 1000 * count + 100 * PATTERNS.index(stall_in) + PATTERNS.index(stall_out)
     rng = random.Random(seed)
     table = []
     for _ in range(count):

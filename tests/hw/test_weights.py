@@ -9,18 +9,21 @@ from spikeloom_hw.weights import LANES_PER_MEMORY, WeightBank
 SIZES = [(4, 16), (8, 16), (16, 32), (32, 16)]
 
 
-def random_rows(rng, lanes, n_rows):
-    edges = [-128, 127, -1, 0, 1]
+def random_rows(rng, lanes, n_rows, bits=8):
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+    edges = [low, high, -1, 0, 1]
     return [
-        [rng.choice([*edges, rng.randint(-128, 127)]) for _ in range(lanes)] for _ in range(n_rows)
+        [rng.choice([*edges, rng.randint(low, high)]) for _ in range(lanes)] for _ in range(n_rows)
     ]
 
 
-def words_of(row):
-    """Four lanes to a word, the first in the lowest byte."""
+def words_of(row, bits=8):
+    """The first lane in the lowest bits of the first word."""
+    per_word = 32 // bits
+    mask = (1 << bits) - 1
     return [
-        sum((weight & 0xFF) << 8 * k for k, weight in enumerate(row[at : at + 4]))
-        for at in range(0, len(row), 4)
+        sum((weight & mask) << bits * k for k, weight in enumerate(row[at : at + per_word]))
+        for at in range(0, len(row), per_word)
     ]
 
 
@@ -34,36 +37,51 @@ async def write_word(ctx, bank, row, word, value):
 
 
 async def read_row(ctx, bank, row, valid=1):
-    """Return (raw words after one cycle, weights after the bank's latency)."""
+    """Return (words, weights) after the bank's latency."""
     ctx.set(bank.address, row)
     ctx.set(bank.valid, valid)
     await ctx.tick()
     ctx.set(bank.valid, 0)
     ctx.set(bank.address, 0)
-    raw = ctx.get(bank.raw)
     for _ in range(WeightBank.LATENCY_CYCLES - 1):
         await ctx.tick()
     weights = [ctx.get(bank.weights[lane]) for lane in range(bank.config.lanes)]
-    return raw, weights
+    words = []
+    for word in range(bank.words):
+        ctx.set(bank.word, word)
+        words.append(ctx.get(bank.value))
+    return words, weights
 
 
+@pytest.mark.parametrize("bits", [8, 4, 2])
 @pytest.mark.parametrize(("lanes", "n_rows"), SIZES)
-def test_what_is_written_is_read(lanes, n_rows):
-    bank = WeightBank(replace(CONFIG, lanes=lanes, weight_rows=n_rows))
-    rng = random.Random(lanes)
-    rows = random_rows(rng, lanes, n_rows)
-    order = [(row, word) for row in range(n_rows) for word in range(lanes // 4)]
+def test_what_is_written_is_read(lanes, n_rows, bits):
+    bank = WeightBank(replace(CONFIG, lanes=lanes, weight_rows=n_rows, weight_bits=bits))
+    rng = random.Random(100 * bits + lanes)
+    rows = random_rows(rng, lanes, n_rows, bits)
+    assert bank.words == len(words_of(rows[0], bits))
+    order = [(row, word) for row in range(n_rows) for word in range(bank.words)]
     rng.shuffle(order)
 
     async def bench(ctx):
         for row, word in order:
-            await write_word(ctx, bank, row, word, words_of(rows[row])[word])
+            await write_word(ctx, bank, row, word, words_of(rows[row], bits)[word])
         for row in reversed(range(n_rows)):
-            raw, weights = await read_row(ctx, bank, row)
+            words, weights = await read_row(ctx, bank, row)
             assert weights == rows[row]
-            assert raw == sum(word << 32 * k for k, word in enumerate(words_of(rows[row])))
+            assert words == words_of(rows[row], bits)
 
     simulate(bank, bench, cycles=1000)
+
+
+def test_bits_of_a_word_that_no_lane_has_read_zero():
+    bank = WeightBank(replace(CONFIG, lanes=4, weight_bits=2))
+
+    async def bench(ctx):
+        await write_word(ctx, bank, 5, 0, 0xFFFFFF63)
+        assert await read_row(ctx, bank, 5) == ([0x63], [-1, 0, -2, 1])
+
+    simulate(bank, bench, cycles=20)
 
 
 @pytest.mark.parametrize("lanes", [4, 16])

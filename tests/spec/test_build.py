@@ -36,6 +36,9 @@ def test_each_parameter_changes_the_build_id(name):
     if isinstance(value, bool):
         other = {name: not value, "multi_spike": False}
         full = dataclasses.replace(full, multi_spike=name == "multi_spike")
+    elif name in ("cores", "link_beats"):
+        full = dataclasses.replace(full, cores=2)
+        other = {name: 16 if name == "link_beats" else 3}
     else:
         other = {name: "other" if name == "name" else value // 2}
     assert build_id(dataclasses.replace(full, **other)) != build_id(full)

@@ -3,10 +3,17 @@ from __future__ import annotations
 import pytest
 
 from spikeloom.spec import regmap
-from spikeloom.spec.config import preset
-from spikeloom.spec.regmap import COUNTERS, REGISTERS, SENSOR_REGISTERS, Access
+from spikeloom.spec.config import BuildConfig, preset
+from spikeloom.spec.regmap import (
+    CLUSTER_REGISTERS,
+    COUNTERS,
+    REGISTERS,
+    SENSOR_REGISTERS,
+    Access,
+    core_registers,
+)
 
-EVERY = (*REGISTERS, *SENSOR_REGISTERS)
+EVERY = (*REGISTERS, *CLUSTER_REGISTERS, *SENSOR_REGISTERS)
 
 
 def test_offsets_are_unique_aligned_and_below_the_memory_window():
@@ -18,8 +25,16 @@ def test_offsets_are_unique_aligned_and_below_the_memory_window():
 
 def test_names_are_unique():
     assert len(regmap.BY_NAME) == len(REGISTERS)
-    assert len(regmap.BY_NAME | regmap.SENSOR_BY_NAME) == len(EVERY)
+    assert len(regmap.BY_NAME | regmap.CLUSTER_BY_NAME | regmap.SENSOR_BY_NAME) == len(EVERY)
     assert all(regmap.named(r.name) is r for r in EVERY)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 4])
+def test_a_build_has_the_registers_of_its_cores(cores):
+    found = [r.name for r in core_registers(BuildConfig("few", 4, 4, 16, cores=cores))]
+    networks = [regmap.network_register(core) for core in range(cores)]
+    assert [name for name in found if name.startswith("NETWORK")] == networks
+    assert ("CLUSTER" in found) == (cores > 1)
 
 
 @pytest.mark.parametrize("register", EVERY, ids=lambda r: r.name)

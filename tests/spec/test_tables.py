@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeloom.spec import numfmt, tables
-from spikeloom.spec.tables import TABLES, Field, Table, pack_row, unpack_row
+from spikeloom.spec.tables import LINK_TABLES, Field, Table, pack_row, unpack_row
+from spikeloom.spec.tables import TABLES as CORE_TABLES
+
+TABLES = (*CORE_TABLES, *LINK_TABLES)
 
 
 def limits(field: Field) -> tuple[int, int]:

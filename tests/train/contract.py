@@ -19,18 +19,20 @@ def step(p, v, total_input):
     """One tick of one neuron of population ``p``; returns (H, S, V)."""
     threshold, decay, bias = int(p.threshold), int(p.decay), int(p.bias)
     h = v + bias + total_input
-    s = p.reset.value != "none" and h >= threshold
+    s = int(p.reset.value != "none" and h >= threshold)
+    if p.multi_spike and s:
+        s = min(h // threshold, 127)
 
     def reset(x):
         if not s:
             return x
-        return {"subtract": x - threshold, "zero": 0, "value": p.reset_value}[p.reset.value]
+        return {"subtract": x - threshold * s, "zero": 0, "value": p.reset_value}[p.reset.value]
 
     if p.reset_order.value == "before_decay":
         v = truncate(clip(reset(h), p.floor) * decay, DECAY_BITS)
     else:
         v = clip(reset(truncate(h * decay, DECAY_BITS)), p.floor)
-    return h, int(s), v
+    return h, s, v
 
 
 def run_population(p, currents):
@@ -38,9 +40,13 @@ def run_population(p, currents):
     hs, ss = np.zeros(currents.shape, np.int64), np.zeros(currents.shape, np.int64)
     final = np.zeros(currents.shape[1:], np.int64)
     for sample, neuron in np.ndindex(*currents.shape[1:]):
-        v = p.initial
+        v, c = p.initial, 0
         for tick, value in enumerate(currents[:, sample, neuron]):
-            h, s, v = step(p, v, int(value))
+            total = int(value)
+            if p.current_decay is not None:
+                total += c
+                c = truncate(clip(total, -32768) * int(p.current_decay), DECAY_BITS)
+            h, s, v = step(p, v, total)
             hs[tick, sample, neuron], ss[tick, sample, neuron] = h, s
         final[sample, neuron] = v
     return hs, ss, final

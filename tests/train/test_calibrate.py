@@ -12,7 +12,6 @@ from spikeloom.train.calibrate import calibrate, lines
 from spikeloom.train.checkpoint import FLOAT_FILE
 from spikeloom.train.config import TrainConfig
 from spikeloom.train.model import NeuronConfig, SpikingNetwork
-from spikeloom.train.quantise import candidate_thresholds
 from spikeloom.train.run import train
 from train import contract
 
@@ -58,7 +57,7 @@ def test_first_population_has_the_best_of_all_steps():
     calibrate(model, events())
     layer = next(other.populations())
     scores = {}
-    for threshold in candidate_thresholds(layer.unit_weight(), 4):
+    for threshold in layer.candidates():
         layer.threshold.fill_(threshold)
         scores[threshold] = agreements(other, real)[0]
     assert agreements(model, real)[0] == max(scores.values())

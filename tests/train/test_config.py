@@ -6,14 +6,24 @@ import pytest
 
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.network import Reset
-from spikeloom.train.config import DEFAULTS, MAXIMA, TrainConfig, default_config
-from spikeloom.train.datasets import DATASETS
+from spikeloom.train.config import (
+    DATASETS,
+    DEFAULTS,
+    MAXIMA,
+    OWN_ENCODERS,
+    TrainConfig,
+    default_config,
+)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("dataset", "cifar", "must be one of digits, mnist, fashion_mnist, not 'cifar'"),
+        (
+            "dataset",
+            "cifar",
+            "must be one of digits, mnist, fashion_mnist, nmnist, fsdd, not 'cifar'",
+        ),
         ("hidden", (64, 0), "must be integers from 1 to 65536"),
         ("hidden", "64", "must be integers from 1 to 65536"),
         ("ticks", 0, "must be from 1 to 1024, not 0"),
@@ -30,7 +40,7 @@ from spikeloom.train.datasets import DATASETS
         ("lr", float("nan"), "must be from 0 to 10, not nan"),
         ("decay", 1.5, "must be from 0 to 1, not 1.5"),
         ("seed", -1, "must be from 0 to"),
-        ("neuron", "hodgkin", "must be one of lif, plif, if, not 'hodgkin'"),
+        ("neuron", "hodgkin", "must be one of lif, plif, if, cuba, multi_spike, not 'hodgkin'"),
         ("neuron", "alif", "must be one of .*, not alif, which the accelerator cannot run: its"),
         ("neuron", "izhikevich", "the accelerator cannot run: it multiplies potentials"),
         ("loss", "hinge", "must be one of rate, tet, membrane, latency, not 'hinge'"),
@@ -60,6 +70,11 @@ def test_wrong_field_is_named(field, value, message):
         ({"neuron": "if"}, "decay must be 1 with neuron if, not 0.9"),
         ({"neuron": "plif", "decay": 1.0}, "decay must be above 0 and below 1 with neuron plif"),
         ({"neuron": "plif", "decay": 0.0}, "decay must be above 0 and below 1 with neuron plif"),
+        (
+            {"dataset": "fsdd", "encoder": "filterbank", "input_gate": True},
+            "input_gate must be false with dataset fsdd, not true",
+        ),
+        ({"readout_decay": 1.0}, "readout_decay must be absent with loss rate, not 1"),
         ({"start": "runs/a"}, "epochs_float must be 0 with start, not 36"),
     ],
 )
@@ -89,8 +104,8 @@ def test_configuration_is_json_ready_and_rebuilds_itself():
 
 
 def test_every_dataset_has_defaults_and_a_maximum():
-    assert tuple(DEFAULTS) == DATASETS == tuple(MAXIMA)
-    assert all(config.ticks <= 16 for config in DEFAULTS.values())
+    assert tuple(DEFAULTS) == DATASETS == (*MAXIMA, *OWN_ENCODERS)
+    assert all(DEFAULTS[name].ticks <= 16 for name in MAXIMA)
 
 
 def test_unknown_override_is_refused():

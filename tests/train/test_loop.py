@@ -63,6 +63,6 @@ def test_infinite_loss_is_refused_naming_the_rate(digits):
     optimizer = torch.optim.AdamW(model.parameters())
     batches = Batches(config, digits)
     nan = torch.full((2, config.batch_size, 10), float("nan"), requires_grad=True)
-    model.layers[1].activity = lambda events: (nan[:, : events.shape[1]], nan[0])
+    model.layers[1].activity = lambda sources: (nan[:, : sources["input"].shape[1]], nan[0])
     with pytest.raises(UsageError, match=r"^lr must be smaller than 0.005: the loss is nan in ep"):
         train_epoch(model, optimizer, batches, 0)

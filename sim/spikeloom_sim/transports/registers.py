@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from spikeloom.spec import regmap
 from spikeloom.spec.build import build_id
-from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.config import CORES_MAX, BuildConfig
 from spikeloom.spec.errors import DeviceError
 from spikeloom.spec.memmap import memory_map
 from spikeloom.spec.regmap import Access
 
 Words = NDArray[np.uint32]
 
-_BY_OFFSET = {register.offset: register for register in regmap.REGISTERS}
+_STOPPED_ONLY = {"CLUSTER", "INPUTS", *map(regmap.network_register, range(CORES_MAX))}
 _CONTROL = regmap.BY_NAME["CONTROL"]
 _NETWORK = regmap.BY_NAME["NETWORK"]
 
@@ -24,7 +24,8 @@ class RegisterFile:
 
     def __init__(self, config: BuildConfig) -> None:
         identity = int(build_id(config), 16)
-        self._values = {register.name: 0 for register in regmap.REGISTERS}
+        self._by_offset = {r.offset: r for r in regmap.core_registers(config)}
+        self._values = {register.name: 0 for register in self._by_offset.values()}
         self._values |= {
             "ID": regmap.ID_VALUE,
             "MAP_VERSION": regmap.MAP_VERSION,
@@ -34,6 +35,7 @@ class RegisterFile:
             "STATE_ROWS": config.state_rows,
             "WEIGHT_ROWS": config.weight_rows,
             "STATUS": regmap.BY_NAME["STATUS"].mask("IDLE"),
+            "CORES": config.cores,
         }
         self.counters = {name: 0 for name, _ in regmap.COUNTERS}
         self._latched = 0
@@ -47,10 +49,16 @@ class RegisterFile:
         """Whether CONTROL.RUN is set."""
         return bool(self._values["CONTROL"] & _CONTROL.mask("RUN"))
 
+    def n_populations(self, core: int = 0) -> int:
+        """Return ``n_populations`` of a core."""
+        return self._values[regmap.network_register(core)] & _NETWORK.mask("n_populations")
+
     @property
-    def n_populations(self) -> int:
-        """NETWORK.n_populations."""
-        return self._values["NETWORK"] & _NETWORK.mask("n_populations")
+    def n_chained(self) -> int:
+        """Cores in use of a chain, 1 if there is none."""
+        cluster = regmap.CLUSTER_BY_NAME["CLUSTER"]
+        value = self._values.get("CLUSTER", 1)
+        return 1 if value & cluster.mask("side_by_side") else value & cluster.mask("n_cores")
 
     def value(self, name: str) -> int:
         """Return the register ``name`` without the effects of a bus read."""
@@ -67,7 +75,7 @@ class RegisterFile:
     def read(self, address: int) -> int:
         """Answer a bus read; raises :class:`DeviceError` where the bus answers SLVERR."""
         address &= ~3
-        register = _BY_OFFSET.get(address)
+        register = self._by_offset.get(address)
         if register is None:
             return int(self._words(address, 1, "read")[0])
         for name, value in self.counters.items():
@@ -80,14 +88,14 @@ class RegisterFile:
 
     def read_block(self, address: int, n_words: int) -> Words:
         """Answer consecutive bus reads."""
-        if address & ~3 in _BY_OFFSET:
+        if address & ~3 in self._by_offset:
             words = [self.read(address + 4 * i) for i in range(n_words)]
             return np.array(words, np.uint32)
         return self._words(address & ~3, n_words, "read").copy()
 
     def write_block(self, address: int, words: Words) -> None:
         """Carry out consecutive bus writes."""
-        if address & ~3 in _BY_OFFSET:
+        if address & ~3 in self._by_offset:
             for index, word in enumerate(words):
                 self.write(address + 4 * index, int(word))
         else:
@@ -96,13 +104,15 @@ class RegisterFile:
     def write(self, address: int, value: int) -> None:
         """Carry out a bus write; raises :class:`DeviceError` where the bus answers SLVERR."""
         address &= ~3
-        register = _BY_OFFSET.get(address)
+        register = self._by_offset.get(address)
         if register is None:
             self._words(address, 1, "write")[0] = value
         elif all(field.access is Access.READ for field in register.fields):
             raise DeviceError(f"write of {address:#x}: register {register.name} is read-only")
-        elif register.name == "NETWORK" and self.running:
-            raise DeviceError("write of NETWORK: it may be written while the core is stopped only")
+        elif register.name in _STOPPED_ONLY and self.running:
+            raise DeviceError(
+                f"write of {register.name}: it may be written while the core is stopped only"
+            )
         elif register.name == "CONTROL":
             self._control(value)
         elif register.name == "ERRORS":

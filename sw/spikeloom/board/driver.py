@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,12 @@ from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
 from .inputs import Inputs, InputWords
+from .latency import Latency, measure
+from .live import Stream
 from .loaded import Loaded, prepare
-from .registers import Registers, flags
+from .registers import Registers, flags, pack_register
 from .result import RunResult, result_of
-from .transport import Transport
+from .transport import Packet, Transport, answers
 
 PACKET_BEATS = 1 << 19
 """Beats of a packet, in either direction, above which a run is split (4 MiB)."""
@@ -35,7 +38,6 @@ READY_TIMEOUT_S = 5.0
 """Time that a core may take to initialise."""
 
 _CONTROL = regmap.BY_NAME["CONTROL"]
-_NETWORK = regmap.BY_NAME["NETWORK"]
 _SIZES = ("LANES", "STATE_ROWS", "WEIGHT_ROWS")
 
 
@@ -156,7 +158,7 @@ class Board:
             if not flat.size:
                 continue
             self.transport.write_block(memories[name].base, flat)
-            if verify:
+            if verify and memories[name].readable:
                 self._verify(name, memories[name].base, flat, words.shape[1])
         self._loaded = loaded
         self._start()
@@ -205,27 +207,28 @@ class Board:
         if not self._running:
             self._recover()
         try:
-            answers = [
-                self._run_packet(loaded, words, at, min(at + samples_per_packet, words.n_samples))
-                for at in range(0, words.n_samples, samples_per_packet)
-            ]
+            found = self._run_packets(loaded, words, samples_per_packet)
         except BaseException:
             self._running = False
             with contextlib.suppress(SpikeLoomError):
                 self._recover()
             raise
-        return result_of(answers, loaded.populations, loaded.probes, loaded.fires)
+        return result_of(found, loaded.populations, loaded.probes, loaded.fires)
 
-    def _run_packet(self, loaded: Loaded, words: InputWords, first: int, stop: int) -> Answer:
-        n_samples, n_ticks = stop - first, words.n_ticks
-        n_spikes = int(words.n_events(first, stop).sum())
-        beats = self.transport.exchange(
-            words.encode(first, stop),
-            loaded.bounds.capacity(n_samples, n_ticks),
-            loaded.bounds.budget_cycles(n_samples, n_ticks, n_spikes),
-        )
-        self._check_errors()
-        return decode(beats, loaded.populations, loaded.probes, n_samples, n_ticks, first)
+    def _run_packets(
+        self, loaded: Loaded, words: InputWords, samples_per_packet: int
+    ) -> list[Answer]:
+        """Encode, send, receive and decode; the next packet is encoded while one is away."""
+        n, step = words.n_samples, samples_per_packet
+        parts = [(at, min(at + step, n)) for at in range(0, n, step)]
+        packets = (_packet(loaded, words, first, stop) for first, stop in parts)
+        found = []
+        for (first, stop), beats in zip(parts, answers(self.transport, packets), strict=True):
+            self._check_errors()
+            found.append(
+                decode(beats, loaded.populations, loaded.probes, stop - first, words.n_ticks, first)
+            )
+        return found
 
     def _check_errors(self) -> None:
         """Raise :class:`DeviceError` naming the error flags that are set, if any."""
@@ -240,6 +243,32 @@ class Board:
                 f"({said or 'unknown flags'}); {dropped} words dropped so far; the packet's "
                 "results are void"
             )
+
+    def stream(self, source: Any, *, window_us: int, **options: Any) -> Stream:
+        """Return an iterator of :class:`~.live.Window` over recorded events.
+
+        >>> for window in board.stream("hand.aedat4", window_us=50_000):  # doctest: +SKIP
+        ...     print(window.prediction, window.cycles)
+
+        ``options`` are those of :class:`~.live.Stream`: speed, back-pressure, crop, downscale.
+        Raises :class:`UsageError` if nothing is loaded.
+        """
+        loaded = self._require_loaded()
+        return Stream(self.run, loaded.input, source, window_us=window_us, **options)
+
+    def latency(self, inputs: Inputs, repeats: int = 20) -> Latency:
+        """Return how long ``inputs``, as one packet, take in core, link and Python.
+
+        Errors are those of :meth:`run`.
+        """
+        loaded = self._require_loaded()
+        words = InputWords(inputs, loaded.input, loaded.inputs)
+        if repeats < 1:
+            raise UsageError(f"repeats must be at least 1, not {repeats}")
+        n = words.n_samples
+        self.run(inputs, n)  # brings the core into its running state
+        packet = _packet(loaded, words, 0, n)
+        return measure(lambda: self.run(inputs, n), packet, self.transport, repeats)
 
     def reset(self) -> None:
         """Abandon all work, empty the core and, if a network is loaded, start it again."""
@@ -278,13 +307,33 @@ class Board:
     def _start(self) -> None:
         loaded = self._require_loaded()
         self._registers.clear_errors()
-        sizes = {"n_populations": len(loaded.populations), "n_replays": loaded.n_replays}
-        network = sum(value << _NETWORK.field(name).lsb for name, value in sizes.items())
-        self._registers.write("NETWORK", network)
+        for core, sizes in enumerate(loaded.sizes):
+            network = pack_register("NETWORK", n_populations=sizes[0], n_replays=sizes[1])
+            self._registers.write(regmap.network_register(core), network)
+        if loaded.build.config.cores > 1:
+            takes = loaded.build.takes_input
+            cluster = pack_register(
+                "CLUSTER",
+                n_cores=loaded.build.n_cores,
+                side_by_side=loaded.build.side_by_side,
+                takes_input=sum(take << core for core, take in enumerate(takes)),
+            )
+            self._registers.write("CLUSTER", cluster)
+            self._registers.write("INPUTS", loaded.n_addresses)
         self._registers.write("TAG", loaded.tag)
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
         self._running = True
+
+
+def _packet(loaded: Loaded, words: InputWords, first: int, stop: int) -> Packet:
+    n_samples, n_ticks = stop - first, words.n_ticks
+    n_spikes = int(words.n_events(first, stop).sum())
+    return Packet(
+        words.encode(first, stop),
+        loaded.bounds.capacity(n_samples, n_ticks),
+        loaded.bounds.budget_cycles(n_samples, n_ticks, n_spikes),
+    )
 
 
 def _samples_per_packet(words: InputWords, loaded: Loaded) -> int:

@@ -16,7 +16,8 @@ from ..spec.errors import ArtefactError, CompatError
 from ..spec.manifest import BuildFacts, InputFacts, PlacedInput, PlacedPopulation
 from ..spec.tables import POPULATIONS, unpack_row
 from .budget import Bounds, bounds_of
-from .probes import Probes, patch_rows, probes_for
+from .cores import chain_bounds, joined_images, joined_table, split_images
+from .probes import Probes, probes_for
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Loaded:
     bounds: Bounds
     tag: int
     fires: bool
+    sizes: tuple[tuple[int, int], ...]
+    """Rows of the population and of the replay table of each core in use."""
 
     @property
     def populations(self) -> tuple[PlacedPopulation, ...]:
@@ -42,9 +45,9 @@ class Loaded:
         return self.build.inputs
 
     @property
-    def n_replays(self) -> int:
-        """Rows of the replay table in use."""
-        return len(self.images.get("replays", ()))
+    def n_addresses(self) -> int:
+        """Input addresses of the host."""
+        return max(placed.stop for placed in self.inputs)
 
 
 def prepare(artefact: Artefact, probe: str | None) -> Loaded:
@@ -67,35 +70,41 @@ def prepare(artefact: Artefact, probe: str | None) -> Loaded:
             f"this SpikeLoom's {build.config.name} is build {own_id}; compile it again with "
             "this version"
         )
-    images = artefact.images()
-    _check_populations(build.populations, images["populations"])
+    parts = split_images(artefact.images(), build)
+    populations = joined_table(parts, build)
+    _check_populations(build, populations)
     _check_inputs(build.inputs, build.populations[0], artefact.input)
     probes = probes_for(probe, build.populations)
-    bounds = bounds_of(build.populations, images, probes, build.config.lanes)
-    rows = [unpack_row(POPULATIONS, row) for row in images["populations"]]
+    if build.is_chain:
+        bounds = chain_bounds(parts, build, probes)
+    else:
+        bounds = bounds_of(build.populations, parts[0], probes, build.config.lanes)
+    rows = [unpack_row(POPULATIONS, row) for row in populations]
     fires = [row["fires"] for row, p in zip(rows, build.populations, strict=True) if p.is_output]
     digest = hashlib.sha256(artefact.manifest.to_json().encode()).digest()
     return Loaded(
         input=artefact.input,
         build=build,
-        images={**images, "populations": patch_rows(images["populations"], probes)},
+        images=joined_images(parts, build, probes),
         probes=probes,
         bounds=bounds,
         tag=int.from_bytes(digest[:4], "big"),
         fires=any(fires),
+        sizes=tuple((len(p["populations"]), len(p.get("replays", ()))) for p in parts),
     )
 
 
-def _check_populations(
-    populations: tuple[PlacedPopulation, ...], table: NDArray[np.uint32]
-) -> None:
+def _check_populations(build: BuildFacts, table: NDArray[np.uint32]) -> None:
     """Check that the manifest's populations are those of the table."""
+    populations = build.populations
     if len(populations) != len(table):
         raise ArtefactError(
             f"build.populations must have one entry for each of the {len(table)} rows of the "
             f"population table, not {len(populations)}"
         )
     for population, words in zip(populations, table, strict=True):
+        if population.is_input and build.is_chain:
+            continue  # a core's row has the addresses of other cores' neurons as well
         row = unpack_row(POPULATIONS, words)
         for name in ("n_neurons", "n_rows", "multi_spike"):
             if getattr(population, name) != row[name]:

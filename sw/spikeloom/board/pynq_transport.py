@@ -9,7 +9,7 @@ import contextlib
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from .dma import MM2S, S2MM, DmaChannels, RegisterWindow
 from .driver import Board
 from .lock import board_lock
 from .registers import Registers
+from .slot import Slot
+from .transport import Packet
 
 BEAT_BYTES = BEAT_BITS // 8
 MIN_DEADLINE_S = 1.0
@@ -32,10 +34,9 @@ MIN_DEADLINE_S = 1.0
 class PynqTransport:
     """A core and its AXI DMA on the real ``pynq`` library.
 
-    One packet per :meth:`exchange`: the buffers are flushed and invalidated here, the
-    receiving channel starts first, and the deadline is the cycle budget at the core's
-    clock, at least ``min_deadline_s``.  After an error the core and both channels are
-    reset.
+    The buffers are flushed and invalidated here, the receiving channel starts first, and the
+    deadline of a packet is its cycle budget at the core's clock, at least
+    ``min_deadline_s``.  After an error the core and both channels are reset.
 
     Parameters
     ----------
@@ -79,6 +80,7 @@ class PynqTransport:
         self._min_deadline_s = min_deadline_s
         self._facts = dict(facts or {})
         self._resources = contextlib.ExitStack()
+        self._clean = True
 
     def read32(self, address: int) -> int:
         """Return the word at ``address``."""
@@ -106,26 +108,65 @@ class PynqTransport:
         self, beats: NDArray[np.uint64], capacity: int, budget_cycles: int
     ) -> NDArray[np.uint64]:
         """Send one packet and return the packet that comes back."""
-        beats = self._check_packet(beats, capacity)
-        deadline_s = max(self._min_deadline_s, budget_cycles / self._clock_hz)
-        try:
-            with self._buffer(len(beats)) as sent, self._buffer(capacity) as received:
-                sent[:] = beats
-                sent.flush()
-                received.flush()
-                self.dma.start(S2MM, int(received.physical_address), capacity * BEAT_BYTES)
-                self.dma.start(MM2S, int(sent.physical_address), len(beats) * BEAT_BYTES)
-                self.dma.wait(deadline_s)
-                n_beats = self._received_beats(capacity)
-                received.invalidate()
-                return np.array(received[:n_beats], np.uint64)
-        except SpikeLoomError as error:
-            state = self._state()
-            self._abandon()
-            raise type(error)(f"{self.name}: {error}; {state}; core and DMA were reset") from error
-        except BaseException:
-            self._abandon()
-            raise
+        (answer,) = self.exchange_all([Packet(beats, capacity, budget_cycles)])
+        return answer
+
+    def exchange_all(self, packets: Iterable[Packet]) -> Iterator[NDArray[np.uint64]]:
+        """Yield the answer to each packet; the next one is on its way while one is awaited.
+
+        ``packets`` is asked for the next packet while the core works at the last one, and an
+        answer is yielded when the next one has been started.  Two buffers per direction are
+        kept until the end, larger ones taken as needed.
+        """
+        with contextlib.ExitStack() as held:
+            slots = [Slot(self._buffer, held) for _ in range(2)]
+            try:
+                if not self._clean:
+                    self._reset_dma()
+                yield from self._overlapped(packets, slots)
+            except DataError:
+                if any(slot.n_beats for slot in slots):
+                    self._abandon()
+                raise
+            except SpikeLoomError as error:
+                state = self._state()
+                self._abandon()  # before the buffers are freed, as the DMA may still write
+                raise type(error)(
+                    f"{self.name}: {error}; {state}; core and DMA were reset"
+                ) from error
+            except BaseException:
+                self._abandon()
+                raise
+
+    def _overlapped(
+        self, packets: Iterable[Packet], slots: Sequence[Slot]
+    ) -> Iterator[NDArray[np.uint64]]:
+        away: Slot | None = None
+        for index, packet in enumerate(packets):
+            slot = slots[index % len(slots)]
+            beats = self._check_packet(packet.beats, packet.capacity)
+            slot.fill(beats, packet.capacity)
+            slot.deadline_s = max(self._min_deadline_s, packet.budget_cycles / self._clock_hz)
+            if away is None:
+                self._receive(slot)
+                self._send(slot)
+            else:
+                self.dma.wait(away.deadline_s, [MM2S])
+                self._send(slot)
+                self.dma.wait(away.deadline_s, [S2MM])
+                n_beats = self._received_beats(away.capacity)
+                self._receive(slot)
+                yield away.take(n_beats)
+            away = slot
+        if away is not None:
+            self.dma.wait(away.deadline_s)
+            yield away.take(self._received_beats(away.capacity))
+
+    def _send(self, slot: Slot) -> None:
+        self.dma.start(MM2S, int(slot.sent.physical_address), slot.n_beats * BEAT_BYTES)
+
+    def _receive(self, slot: Slot) -> None:
+        self.dma.start(S2MM, int(slot.received.physical_address), slot.capacity * BEAT_BYTES)
 
     def describe(self) -> dict[str, Any]:
         """Return facts about the board and the bitstream."""
@@ -159,17 +200,14 @@ class PynqTransport:
                 )
         return np.ascontiguousarray(beats)
 
-    @contextlib.contextmanager
     def _buffer(self, n_beats: int) -> Any:
         try:
-            buffer = self._allocate(n_beats, "u8")
+            return self._allocate(n_beats, "u8")
         except (RuntimeError, MemoryError, OSError) as error:
             raise DeviceError(
                 f"a DMA buffer of {n_beats * BEAT_BYTES} bytes must fit the board's contiguous "
                 f"memory: {error}; run fewer samples per packet or free other buffers"
             ) from error
-        with buffer:
-            yield buffer
 
     def _received_beats(self, capacity: int) -> int:
         n_bytes = self.dma.received()
@@ -191,7 +229,13 @@ class PynqTransport:
         with contextlib.suppress(SpikeLoomError):
             Registers(self).write("CONTROL", regmap.BY_NAME["CONTROL"].mask("RESET"))
         with contextlib.suppress(SpikeLoomError):
-            self.dma.reset()
+            self._reset_dma()
+
+    def _reset_dma(self) -> None:
+        """Reset both channels; if that fails, the next packet begins with another attempt."""
+        self._clean = False
+        self.dma.reset()
+        self._clean = True
 
 
 def open_board(bitfile: str) -> Board:

@@ -70,6 +70,12 @@ class Registers:
         return ", ".join(parts)
 
 
+def pack_register(name: str, **values: int) -> int:
+    """Return the word of register ``name`` with the given fields."""
+    register = regmap.named(name)
+    return sum(int(value) << register.field(field).lsb for field, value in values.items())
+
+
 def flags(name: str, value: int) -> list[str]:
     """Return the names of the fields of register ``name`` that are not 0 in ``value``."""
     register = regmap.named(name)

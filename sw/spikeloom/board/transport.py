@@ -1,15 +1,26 @@
 """What a driver needs of the thing at the other end: registers, memory, packets.
 
-Three families implement it: the golden model and the RTL simulations
-(:mod:`spikeloom_sim`), and a PYNQ board (:mod:`.pynq_transport`).
+Four families implement it: the golden model and the RTL simulations (:mod:`spikeloom_sim`),
+a PYNQ board (:mod:`.pynq_transport`), and a serial bridge (:mod:`.serial_transport`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What :meth:`Transport.exchange` takes, as one object."""
+
+    beats: NDArray[np.uint64]
+    capacity: int
+    budget_cycles: int
 
 
 class Transport(Protocol):
@@ -54,3 +65,17 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release what the transport holds; it may be called twice."""
+
+
+def answers(transport: Transport, packets: Iterable[Packet]) -> Iterator[NDArray[np.uint64]]:
+    """Yield the answer to each packet, in order.
+
+    A transport with a method ``exchange_all`` takes the next packet while the core still
+    works at the last one; any other gets them one by one.
+    """
+    overlapped = getattr(transport, "exchange_all", None)
+    if overlapped is not None:
+        yield from overlapped(packets)
+        return
+    for packet in packets:
+        yield transport.exchange(packet.beats, packet.capacity, packet.budget_cycles)

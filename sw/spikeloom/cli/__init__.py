@@ -14,12 +14,30 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..spec.errors import SpikeLoomError
-from . import bench, demo, doctor, emit, encode, inspect, run, synth, train, verify
+from . import (
+    bench,
+    build,
+    convert,
+    demo,
+    doctor,
+    emit,
+    encode,
+    export_nir,
+    import_nir,
+    inspect,
+    run,
+    search,
+    simulate_nir,
+    synth,
+    train,
+    verify,
+)
 from . import compile as compile_command
 
 COMMANDS = (
-    *(demo, train, compile_command, encode, run, verify),
-    *(inspect, emit, synth, bench, doctor),
+    *(demo, train, convert, search, compile_command, encode, run, verify),
+    *(import_nir, simulate_nir, export_nir),
+    *(inspect, emit, synth, build, bench, doctor),
 )
 
 

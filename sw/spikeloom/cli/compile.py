@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ..report import table, to_json
+from .build_choice import add_build_arguments, chosen_build
 
 NAME = "compile"
 HELP = "compile a network for a build: prove, place, pack, write the artefact"
@@ -15,7 +16,7 @@ EXAMPLE = "spikeloom compile runs/digits/network --preset small --out runs/digit
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("network", help="folder of an artefact, compiled or not")
-    parser.add_argument("--preset", default="pynq-z2", help="build to compile for (pynq-z2)")
+    add_build_arguments(parser, "compile for")
     parser.add_argument("--out", metavar="ARTEFACT", help="folder to write (must be new)")
     parser.add_argument("--report", action="store_true", help="only say what fits")
     parser.add_argument("--json", action="store_true", help="print the capacity report as JSON")
@@ -25,12 +26,11 @@ def main(args: argparse.Namespace) -> int:
     """Compile; exit code 2 if the network does not fit (``--report``: 1), or cannot run."""
     from ..artefact import read_artefact, write_artefact
     from ..compile import capacity_report, check_supported, compile_network, prove_no_overflow
-    from ..spec.config import preset
     from ..spec.errors import UsageError
 
     if not args.report and not args.out:
         raise UsageError("compile needs --out ARTEFACT, or --report to only say what fits")
-    config = preset(args.preset)
+    config = chosen_build(args)
     source = read_artefact(args.network)
     network = source.network()
     if args.report:

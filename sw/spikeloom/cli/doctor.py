@@ -11,6 +11,7 @@ from importlib import metadata, util
 from typing import Any
 
 from ..report import table, to_json
+from ..spec.errors import UsageError
 
 NAME = "doctor"
 HELP = "say what is installed, what is missing, and what each missing part would give"
@@ -31,6 +32,7 @@ PACKAGES = (
     ("cocotb", "cocotb", "the cocotb benches", False),
     ("cocotbext.axi", "cocotbext-axi", "the cocotb benches", False),
     ("pynq", "pynq", "engine pynq-sim, and boards", False),
+    ("serial", "pyserial", "boards on a serial port", False),
 )
 PROGRAMS = (
     ("g++", "engines cxxrtl and verilator", "apt-get install g++"),
@@ -43,10 +45,19 @@ PROGRAMS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--board", help="say which bitstreams there are for this board")
+    parser.add_argument("--artefact", metavar="DIR", help="with --board: which one it needs")
+    parser.add_argument("--bitstreams", metavar="DIR", help="with --board: where to look")
 
 
 def main(args: argparse.Namespace) -> int:
     """Look around; exit code 1 if a part without which nothing works is missing."""
+    if args.board:
+        from . import doctor_board
+
+        return doctor_board.main(args)
+    if args.artefact or args.bitstreams:
+        raise UsageError("--artefact and --bitstreams belong to --board")
     findings = [_package(*entry) for entry in PACKAGES] + [_program(*p) for p in PROGRAMS]
     engines = _engines({f["part"]: bool(f["found"]) for f in findings}, findings)
     facts = {

@@ -6,6 +6,7 @@ import argparse
 
 from ..files import write_atomically
 from ..report import to_json
+from .build_choice import add_build_arguments, chosen_build
 
 NAME = "emit"
 HELP = "write a build of the accelerator as Verilog"
@@ -14,7 +15,7 @@ EXAMPLE = "spikeloom emit --preset pynq-z2 --out spikeloom_core.v"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("--preset", default="pynq-z2", help="build to emit (pynq-z2)")
+    add_build_arguments(parser, "emit")
     parser.add_argument("--out", required=True, metavar="FILE.v", help="Verilog file to write")
     parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
@@ -24,9 +25,8 @@ def main(args: argparse.Namespace) -> int:
     import hashlib
 
     from ..spec.build import build_id
-    from ..spec.config import preset
 
-    config = preset(args.preset)
+    config = chosen_build(args)
     from spikeloom_hw.emit import emit_verilog
 
     data = emit_verilog(config).encode()

@@ -15,8 +15,10 @@ EXAMPLE = "spikeloom encode net --dataset mnist --data-dir DIR --output in.npz"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("artefact", help="folder of the artefact; its encoder is used")
-    parser.add_argument("--dataset", required=True, help="digits, mnist or fashion_mnist")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of the idx files")
+    parser.add_argument(
+        "--dataset", required=True, help="digits, mnist, fashion_mnist, nmnist or fsdd"
+    )
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the data set's files")
     parser.add_argument("--samples", type=int, metavar="N", help="only the first N samples")
     parser.add_argument(
         "--output", required=True, metavar="IN.npz", help="npz to write: input and label"
@@ -26,15 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Encode and write the file."""
     from ..artefact import read_artefact
-    from ..train.datasets import load_dataset
-    from ..train.encoders import encode
+    from ..train.test_sets import encode_test_set
 
     if args.samples is not None and args.samples < 1:
         raise UsageError(f"--samples must be at least 1, not {args.samples}")
     artefact = read_artefact(args.artefact)
-    dataset = load_dataset(args.dataset, args.data_dir)
-    chosen = slice(0, args.samples)
-    inputs = encode(artefact.input, dataset.test_values[chosen])
-    files.write_npz(args.output, {"input": inputs, "label": dataset.test_labels[chosen]})
+    inputs, labels = encode_test_set(artefact.input, args.dataset, args.data_dir, args.samples)
+    files.write_npz(args.output, {"input": inputs, "label": labels})
     print(f"{len(inputs)} samples of {args.dataset} in {args.output}")
     return 0

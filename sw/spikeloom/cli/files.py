@@ -25,8 +25,10 @@ _DAMAGED = (
 )
 
 
-def read_input(path: str | os.PathLike[str]) -> NDArray[np.generic]:
+def read_input(path: str | os.PathLike[str], kinds: str = "iub") -> NDArray[np.generic]:
     """Return the array ``input`` of an npz file; nothing is unpickled.
+
+    ``kinds`` are the kinds of NumPy types it may have: ``iub`` integers, ``f`` real numbers.
 
     Raises :class:`DataError` saying what is missing or damaged.
     """
@@ -40,8 +42,9 @@ def read_input(path: str | os.PathLike[str]) -> NDArray[np.generic]:
         raise DataError(f"{file} cannot be read as an npz archive: {error}") from None
     if not isinstance(array, np.ndarray):  # NumPy returns the bytes of any other member
         raise DataError(f"{file}: 'input' must be an array in npy format")
-    if array.dtype.kind not in "iub":
-        raise DataError(f"{file}: 'input' must be integers, not {array.dtype}")
+    if array.dtype.kind not in kinds:
+        wanted = "numbers" if "f" in kinds else "integers"
+        raise DataError(f"{file}: 'input' must be {wanted}, not {array.dtype}")
     return np.asarray(array)
 
 

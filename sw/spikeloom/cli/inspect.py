@@ -77,8 +77,19 @@ def main(args: argparse.Namespace) -> int:
     else:
         print("\nbuild: none; run spikeloom compile")
     for key, value in manifest.provenance.items():
-        print(f"{key}: {value}")
+        _print_origin(key, value)
     return 0
+
+
+def _print_origin(key: str, value: object) -> None:
+    """Print a fact of the provenance; choices of an import, and the like, a line each."""
+    if isinstance(value, dict) and set(value) == {"value", "from"}:
+        print(f"{key}: {value['value']} ({value['from']})")
+    elif isinstance(value, dict) and any(isinstance(v, dict) for v in value.values()):
+        for name, item in value.items():
+            _print_origin(f"{key}.{name}", item)
+    else:
+        print(f"{key}: {value}")
 
 
 _PARAMETERS = ("threshold", "decay", "bias", "h_range")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from ..files import write_atomically
 from ..report import to_json
 from ..spec.errors import UsageError
+from .build_choice import add_build_arguments, chosen_build
 
 NAME = "synth"
 HELP = "resources and timing of a build, without an FPGA vendor's tools"
@@ -15,7 +17,7 @@ EXAMPLE = "spikeloom synth --preset tiny --target xc7 --json tiny.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("--preset", default="pynq-z2", help="build to synthesise (pynq-z2)")
+    add_build_arguments(parser, "synthesise")
     parser.add_argument(
         "--target",
         choices=("xc7", "ecp5"),
@@ -29,21 +31,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--time-limit", type=float, default=3600, metavar="S", help="seconds per tool (3600)"
     )
+    parser.add_argument(
+        "--features", action="store_true", help="xc7: what each feature of a build costs instead"
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the report as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     """Synthesise and print."""
-    from ..spec.config import preset
     from ..synth import ecp5, xc7
 
     if args.no_route and args.target != "ecp5":
         raise UsageError("--no-route belongs to --target ecp5; xc7 is never routed")
+    if args.features and args.target != "xc7":
+        raise UsageError("--features belongs to --target xc7")
     if args.paths < 1:
         raise UsageError(f"--paths must be at least 1, not {args.paths}")
     if not args.time_limit > 0:
         raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
-    config = preset(args.preset)
+    if args.features:
+        return _features(args)
+    config = chosen_build(args)
     if args.target == "xc7":
         report = xc7.synthesise(config, args.time_limit, args.paths)
     else:
@@ -51,4 +59,19 @@ def main(args: argparse.Namespace) -> int:
     print(report.text())
     if args.json:
         write_atomically(args.json, to_json(report.to_dict()).encode())
+    return 0
+
+
+def _features(args: argparse.Namespace) -> int:
+    """Measure what features cost; each build is named on standard error as it is done."""
+    from ..synth import features
+
+    def done(measured: features.Measured) -> None:
+        found = ", ".join(f"{name} {value:g}" for name, value in measured.resources.items())
+        print(f"{measured.config.name}: {found}", file=sys.stderr, flush=True)
+
+    measured = list(features.measure(features.builds(), args.time_limit, done))
+    print(features.costs(measured))
+    if args.json:
+        write_atomically(args.json, to_json([m.to_dict() for m in measured]).encode())
     return 0

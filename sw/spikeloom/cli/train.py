@@ -16,12 +16,21 @@ NAME = "train"
 HELP = "train a network, float first, then on the integers of the hardware, and export it"
 EXAMPLE = "spikeloom train --dataset mnist --data-dir DIR --hidden 128 --ticks 10 --out runs/mnist"
 
+WORDS = ("by", "code")
+"""Parameters of encoders that are words."""
+
 _OPTIONS: tuple[tuple[str, type, str], ...] = (
+    ("network", str, "fc, conv, recurrent, sew_resnet or vgg"),
+    ("layers", str, "another network, as 32c5s2-64c3s2-128 (see the documentation)"),
+    ("norm", str, "none, bn, tdbn or tebn"),
     ("ticks", int, "ticks of a sample"),
-    ("encoder", str, "rate, poisson, latency, phase, delta, direct or population"),
+    ("encoder", str, "rate, poisson, latency, phase, delta, direct or population; of pictures"),
     ("weight_bits", int, "8, 4 or 2"),
-    ("neuron", str, "lif, plif (learns the decay) or if"),
+    ("neuron", str, "lif, plif (learns the decay), if, cuba or multi_spike"),
     ("decay", float, "share of the potential kept per tick"),
+    ("readout_decay", float, "that of an output that is read as a potential"),
+    ("current_decay", float, "share of the synaptic current kept per tick, for cuba"),
+    ("refractory", int, "ticks"),
     ("reset", str, "subtract, zero or value"),
     ("reset_order", str, "before_decay or after_decay"),
     ("surrogate", str, "arctan, superspike, rectangular, sigmoid or triangle"),
@@ -37,6 +46,9 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("augment_rotate", float, "greatest rotation, in degrees"),
     ("augment_scale", float, "greatest stretch and shear, as a share"),
     ("augment_elastic", float, "elastic distortion, in pixels"),
+    ("augment_drop", float, "greatest share of events left out, of recordings and sounds"),
+    ("augment_time", float, "greatest change of a sound's speed, as a share"),
+    ("augment_noise", float, "greatest noise, as a share of the sound"),
     ("loss", str, "rate, tet, membrane or latency"),
     ("label_smoothing", float, "of the cross-entropy"),
     ("logit_scale", float, "of spike counts, potentials or first-spike ticks"),
@@ -48,6 +60,10 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("sop_target", int, "synaptic operations per sample that cost nothing"),
     ("calibration_samples", int, "training samples for the choice of steps without --epochs-qat"),
     ("start", str, "folder of a run whose float stage to start from"),
+    ("validation", int, "training samples held out to judge epochs by"),
+    ("patience", int, "epochs without a better validation accuracy that end a stage"),
+    ("precision", str, "float32, or bfloat16 for the products of the float stage"),
+    ("shards", int, "parts of a batch, for as many processes of torchrun"),
     ("seed", int, "seed of everything random"),
     ("threads", int, "threads of PyTorch"),
 )
@@ -56,11 +72,18 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that make a training configuration (also those of the demo)."""
     parser.add_argument(
-        "--dataset", default="digits", help="digits, mnist or fashion_mnist (digits)"
+        "--dataset",
+        default="digits",
+        help="digits, mnist, fashion_mnist, nmnist or fsdd (digits)",
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of the idx files")
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the data set's files")
     parser.add_argument("--hidden", metavar="N[,N...]", help="neurons of the hidden populations")
     parser.add_argument("--bias", action="store_true", help="learn a bias of each population")
+    parser.add_argument(
+        "--per-channel", action="store_true",
+        help="a threshold, and a step of the weights, for each channel",
+    )  # fmt: skip
+    parser.add_argument("--learn-threshold", action="store_true", help="learn the thresholds")
     parser.add_argument(
         "--input-gate", action="store_true",
         help="learn which input may send in which tick; with --sop-penalty",
@@ -73,8 +96,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=help_)
 
 
-def _encoder_parameter(text: str) -> tuple[str, int | float]:
+def encoder_parameter(text: str) -> tuple[str, int | float | str]:
+    """Return name and value of NAME=VALUE."""
     name, _, value = text.partition("=")
+    if name in WORDS and value.isalpha():
+        return name, value
     try:
         return name, int(value) if value.lstrip("-").isdigit() else float(value)
     except ValueError:
@@ -87,11 +113,11 @@ def config_of(args: argparse.Namespace) -> Any:
 
     chosen = {name: getattr(args, name) for name, _, _ in _OPTIONS}
     chosen = {name: value for name, value in chosen.items() if value is not None}
-    for name in ("bias", "input_gate"):
+    for name in ("bias", "input_gate", "per_channel", "learn_threshold"):
         if getattr(args, name):
             chosen[name] = True
     if args.encoder_parameter:
-        chosen["encoder_parameters"] = dict(map(_encoder_parameter, args.encoder_parameter))
+        chosen["encoder_parameters"] = dict(map(encoder_parameter, args.encoder_parameter))
     if args.hidden is not None:
         try:
             chosen["hidden"] = tuple(int(n) for n in args.hidden.split(",") if n)
@@ -105,6 +131,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for checkpoint, metrics and network"
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write curves to DIR/tensorboard too"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in DIR")
     parser.add_argument(
@@ -120,11 +149,13 @@ def _check(result: Any) -> dict[str, Any]:
 
     from spikeloom_sim.matrix import MatrixModel
 
+    from ..train.sources import for_population
+
     model, inputs = MatrixModel(result.network), result.test_inputs
     compared, operations = 0, 0
     for start in range(0, len(inputs), CHECK_SAMPLES):
         part = inputs[start : start + CHECK_SAMPLES]
-        golden = model.run(part)
+        golden = model.run(for_population(part))
         ours = {
             "spikes": result.quantised_spikes(part),
             "potentials": result.quantised_potentials(part),
@@ -156,8 +187,11 @@ def main(args: argparse.Namespace) -> int:
 
     check_target(out / "network", replace=True)
     from ..train.run import train
+    from ..train.team import is_leader
 
-    result = train(config, out, progress=not args.json, resume=args.resume)
+    result = train(config, out, not args.json, args.resume, args.tensorboard)
+    if not is_leader():
+        return 0
     result.write(out / "network", replace=True)
     summary = {
         "network": str(out / "network"),

@@ -38,12 +38,19 @@ class CapacityReport:
     """Use of every resource of a build by one network.
 
     ``lane_use`` is the share of lane slots in the network's state rows that hold a neuron.
+    ``loads`` are the estimated cycles per tick of each core, in a chain of several.
     """
 
     config: BuildConfig
     uses: tuple[Use, ...]
     lane_use: float
     _network: Network = field(repr=False, compare=False)
+    loads: tuple[float, ...] = ()
+
+    @property
+    def bottleneck(self) -> int:
+        """The core with the heaviest load."""
+        return self.loads.index(max(self.loads)) if self.loads else 0
 
     @cached_property
     def fitting_presets(self) -> tuple[str, ...]:
@@ -84,6 +91,7 @@ class CapacityReport:
             "lane_use": self.lane_use,
             "resources": [{**vars(use), "fits": use.fits} for use in self.uses],
             "fitting_presets": list(self.fitting_presets),
+            "loads": list(self.loads),
         }
 
 

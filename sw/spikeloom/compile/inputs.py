@@ -8,6 +8,8 @@ of two that holds it: the addresses of a range then fall into groups of sources 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..spec.manifest import PlacedInput, PlacedPopulation
@@ -27,22 +29,39 @@ class InputRange(NamedTuple):
         return self.address + self.source.n_neurons
 
 
-def input_ranges(network: Network) -> tuple[InputRange, ...]:
-    """Return the ranges in the network's order; that of an input's least delay comes first.
+@dataclass(frozen=True)
+class Part(Network):
+    """What a core runs of a network: a network whose inputs have their ``ranges`` already.
 
-    The largest range has the lowest addresses, so that powers of two leave no gaps.
+    ``takes_input`` says whether the host's spikes are among them.
     """
+
+    ranges: tuple[InputRange, ...] = ()
+    takes_input: bool = True
+
+
+def input_ranges(network: Network) -> tuple[InputRange, ...]:
+    """Return the ranges in the network's order; that of an input's least delay comes first."""
+    if isinstance(network, Part):
+        return network.ranges
     wanted = [
         (source, delay)
         for source in network.inputs
         for delay in sorted({p.delay for p in network.fan_out(source.name)} or {0})
     ]
+    return spread(wanted, 0)
+
+
+def spread(wanted: Sequence[tuple[InputPopulation, int]], free: int) -> tuple[InputRange, ...]:
+    """Return a range for each source and delay, all from address ``free`` on.
+
+    The largest range has the lowest addresses, so that powers of two leave few gaps.
+    """
     sizes = [1 << (source.n_neurons - 1).bit_length() for source, _ in wanted]
     addresses = dict.fromkeys(range(len(wanted)), 0)
-    free = 0
     for index in sorted(range(len(wanted)), key=lambda i: -sizes[i]):
-        addresses[index] = free
-        free += sizes[index]
+        addresses[index] = -(-free // sizes[index]) * sizes[index]
+        free = addresses[index] + sizes[index]
     return tuple(InputRange(*wanted[i], addresses[i]) for i in range(len(wanted)))
 
 

@@ -35,6 +35,18 @@ def unsupported(network: Network, config: BuildConfig) -> list[str]:
     return reasons
 
 
+def needs_parameter_rows(population: Population) -> bool:
+    """Return whether neurons of the population differ in a parameter."""
+    return any(True for _ in _different(population))
+
+
+def _different(population: Population) -> Iterator[str]:
+    for parameter in _PER_NEURON:
+        value = getattr(population, parameter)
+        if value is not None and value.size > 1 and value.min() != value.max():
+            yield parameter
+
+
 def _option(name: str) -> str:
     """Return the words that name a build option and the presets that have it."""
     presets = [preset.name for preset in PRESETS.values() if getattr(preset, name)]
@@ -59,13 +71,11 @@ def _of_inputs(network: Network, config: BuildConfig) -> Iterator[str]:
 def _of_population(population: Population, config: BuildConfig) -> Iterator[str]:
     name = population.name
     if not config.parameter_rows:
-        for parameter in _PER_NEURON:
-            value = getattr(population, parameter)
-            if value is not None and value.size > 1 and value.min() != value.max():
-                yield (
-                    f"{parameter} of {name} must be the same for the whole population: one per "
-                    f"neuron {_option('parameter_rows')}"
-                )
+        for parameter in _different(population):
+            yield (
+                f"{parameter} of {name} must be the same for the whole population: one per "
+                f"neuron {_option('parameter_rows')}"
+            )
     if population.refractory and not config.refractory:
         yield (
             f"refractory of {name} must be 0, not {population.refractory}: it "

@@ -25,7 +25,7 @@ def spec_facts(config: BuildConfig) -> dict[str, Any]:
         "map_version": regmap.MAP_VERSION,
         "tables": [
             [t.name, t.words, [[f.name, f.word, f.lsb, f.bits, f.signed] for f in t.fields]]
-            for t in tables.TABLES
+            for t in (*tables.TABLES, *(tables.LINK_TABLES if config.link_beats else ()))
         ],
         "fire_select": {s.name: int(s) for s in tables.FireSelect},
         "memories": [

@@ -8,6 +8,9 @@ from typing import Any
 from .checks import check_identifier
 from .errors import NetworkError, UsageError
 
+CORES_MAX = 4
+"""Cores of the largest cluster."""
+
 
 def _power_of_two(what: str, value: int, low: int, high: int) -> None:
     if not isinstance(value, int) or not low <= value <= high or value & (value - 1):
@@ -16,7 +19,7 @@ def _power_of_two(what: str, value: int, low: int, high: int) -> None:
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Sizes of one core.
+    """Sizes of a core, and the number of cores.
 
     Parameters
     ----------
@@ -54,6 +57,11 @@ class BuildConfig:
         Neurons may fire several times a tick; needs ``graded``.
     sensor
         Whether the build has the sensor input: pins of an AER port, and registers.
+    cores
+        Cores of these sizes behind one set of ports, 1 to 4.
+    link_beats
+        Beats of spikes that wait between each two cores, a power of two from 16 to 65536; 0:
+        the cores work side by side only, each on samples of its own.
     """
 
     name: str
@@ -72,6 +80,8 @@ class BuildConfig:
     current: bool = False
     multi_spike: bool = False
     sensor: bool = False
+    cores: int = 1
+    link_beats: int = 0
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -90,6 +100,7 @@ class BuildConfig:
             ("runs", 16, 65536),
             ("parameter_rows", 4, 1024),
             ("history_rows", 16, 65536),
+            ("link_beats", 16, 65536),
         ):
             if getattr(self, name) != 0:
                 _power_of_two(name, getattr(self, name), low, high)
@@ -102,11 +113,20 @@ class BuildConfig:
             )
         if self.multi_spike and not self.graded:
             raise UsageError("multi_spike must come with graded: its events have magnitudes")
+        if type(self.cores) is not int or not 1 <= self.cores <= CORES_MAX:
+            raise UsageError(f"cores must be from 1 to {CORES_MAX}, not {self.cores!r}")
+        if self.link_beats and self.cores == 1:
+            raise UsageError(f"link_beats must be 0 with one core, not {self.link_beats}")
 
     @property
     def neurons(self) -> int:
-        """Neurons the core holds."""
-        return self.lanes * self.state_rows
+        """Neurons that all cores hold."""
+        return self.lanes * self.state_rows * self.cores
+
+    @property
+    def one_core(self) -> BuildConfig:
+        """The build of each core alone."""
+        return replace(self, cores=1, link_beats=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as JSON-ready values."""
@@ -124,8 +144,8 @@ PRESETS: dict[str, BuildConfig] = {
         BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
-        BuildConfig("pynq-z2", lanes=128, state_rows=32, weight_rows=1024, groups=2048, runs=4096),
-        BuildConfig("pynq-z2-full", lanes=64, state_rows=128, weight_rows=2048, **_FULL),
+        BuildConfig("pynq-z2", lanes=128, state_rows=64, weight_rows=1024, groups=2048, runs=4096),
+        BuildConfig("pynq-z2-full", lanes=32, state_rows=128, weight_rows=4096, **_FULL),
         BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
     )
 }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from .checks import check_identifier
-from .config import BuildConfig
+from .config import CORES_MAX, BuildConfig
 from .errors import ArtefactError, NetworkError, UsageError
 from .memmap import memory_map
 from .numfmt import DELAY_MAX, MAGNITUDE_MAX, NEURONS_MAX
@@ -34,6 +34,9 @@ IMAGE_FILES = {
         "runs",
         "parameters",
         "replays",
+        "routes",
+        "feeds",
+        "targets",
     )
 }
 """File of each memory image: raw little-endian uint32, whole rows from row 0.
@@ -44,7 +47,7 @@ Those of memories that a build lacks are left out.
 
 def image_files(config: BuildConfig) -> dict[str, str]:
     """Return the file of each memory image that a build has."""
-    return {name: IMAGE_FILES[name] for name in memory_map(config)}
+    return {name: f"images/{name}.bin" for name in memory_map(config)}
 
 
 TICKS_MAX = (1 << 28) - 1
@@ -138,6 +141,7 @@ class PlacedPopulation:
     row_base: int = 0
     n_rows: int = 0
     multi_spike: bool = False
+    core: int = 0
 
     def __post_init__(self) -> None:
         try:
@@ -150,6 +154,7 @@ class PlacedPopulation:
             ("n_neurons", math.prod(self.shape), math.prod(self.shape)),
             ("row_base", 0, 0xFFFF),
             ("n_rows", 0, 0xFFFF),
+            ("core", 0, CORES_MAX - 1),
         ):
             if not _is_int(getattr(self, name), low, high):
                 raise ArtefactError(
@@ -223,12 +228,47 @@ class BuildFacts:
     """The build an artefact was compiled for and where its populations and inputs lie.
 
     ``inputs`` are in the network's order, an input's ranges of several delays one after another.
+    ``takes_input`` says of each core in use whether the host's spikes go to it.  With
+    ``side_by_side`` every one of them runs the whole network.
     """
 
     id: str
     config: BuildConfig
     populations: tuple[PlacedPopulation, ...]
     inputs: tuple[PlacedInput, ...]
+    takes_input: tuple[bool, ...] = (True,)
+    side_by_side: bool = False
+
+    def __post_init__(self) -> None:
+        takes, cores = self.takes_input, self.config.cores
+        if not 1 <= len(takes) <= cores or not all(isinstance(t, bool) for t in takes):
+            raise ArtefactError(
+                f"build.takes_input must hold true or false for 1 to {cores} cores, not {takes!r}"
+            )
+        if not isinstance(self.side_by_side, bool):
+            raise ArtefactError(
+                f"build.side_by_side must be true or false, not {self.side_by_side!r}"
+            )
+        found = [p.core for p in self.populations[1:]]
+        last = 0 if self.side_by_side else len(takes) - 1
+        if found != sorted(found) or max(found, default=0) > last:
+            raise ArtefactError(
+                f"build.populations must lie on cores 0 to {last} in this order, not {found}"
+            )
+
+    @property
+    def n_cores(self) -> int:
+        """Cores in use."""
+        return len(self.takes_input)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the populations are spread over several cores."""
+        return self.n_cores > 1 and not self.side_by_side
+
+    def on_core(self, core: int) -> tuple[int, ...]:
+        """Return the indexes of the populations on core ``core``, in its table's order."""
+        return tuple(i for i, p in enumerate(self.populations) if p.core == core and not p.is_input)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as JSON-ready values."""
@@ -237,6 +277,8 @@ class BuildFacts:
             "config": self.config.to_dict(),
             "populations": [p.to_dict() for p in self.populations],
             "inputs": [p.to_dict() for p in self.inputs],
+            "takes_input": list(self.takes_input),
+            "side_by_side": self.side_by_side,
         }
 
 
@@ -317,7 +359,7 @@ class Manifest:
 
 def _build(value: Any) -> BuildFacts:
     """Return the build that the manifest's object describes."""
-    facts = _fields("build", value, ("id", "config", "populations", "inputs"))
+    facts = _fields("build", value, BuildFacts.__dataclass_fields__)
     names = BuildConfig.__dataclass_fields__
     try:
         config = BuildConfig(**_fields("build.config", facts["config"], names))
@@ -326,9 +368,11 @@ def _build(value: Any) -> BuildFacts:
     if not isinstance(facts["id"], str) or not BUILD_ID.match(facts["id"]):
         raise ArtefactError(f"build.id must be 16 hexadecimal digits, not {facts['id']!r}")
     populations = _placed("populations", facts["populations"], PlacedPopulation)
-    return BuildFacts(
-        facts["id"], config, populations, _placed("inputs", facts["inputs"], PlacedInput)
-    )
+    inputs = _placed("inputs", facts["inputs"], PlacedInput)
+    if not isinstance(facts["takes_input"], list):
+        raise ArtefactError("build.takes_input must be a list")
+    takes = tuple(facts["takes_input"])
+    return BuildFacts(facts["id"], config, populations, inputs, takes, facts["side_by_side"])
 
 
 _Placed = TypeVar("_Placed", PlacedPopulation, PlacedInput)

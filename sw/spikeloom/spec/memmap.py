@@ -7,10 +7,23 @@ and read while the core is stopped (``CONTROL.RUN`` = 0).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .config import BuildConfig
-from .tables import GROUPS, PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS
+from .tables import (
+    FEEDS,
+    GROUPS,
+    PARAMETERS,
+    POPULATIONS,
+    PROJECTIONS,
+    REPLAYS,
+    ROUTES,
+    RUNS,
+    TARGETS,
+)
+
+TARGETS_PER_POPULATION = 4
+"""Rows of a core's targets table for each row of its population table."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +41,49 @@ class Memory:
     doc: str
 
     @property
+    def readable(self) -> bool:
+        """Whether the host can read it back; parameters stay in the lanes."""
+        return not self.name.endswith("parameters")
+
+    @property
     def n_bytes(self) -> int:
         """Size in bytes."""
         return self.rows * self.row_words * 4
 
 
+def core_name(name: str, core: int) -> str:
+    """Return the name of memory ``name`` of core number ``core``."""
+    return f"core{core}_{name}" if core else name
+
+
 def memory_map(config: BuildConfig) -> dict[str, Memory]:
     """Return the memories of a build by name, each aligned to its own size.
 
-    A memory that the build lacks is left out.
+    The memories of core k lie k * 2^:func:`core_address_bits` above those of core 0.  A memory
+    that the build lacks is left out.
+    """
+    one = core_memories(config)
+    size = 1 << core_address_bits(config)
+    return {
+        core_name(m.name, core): replace(m, name=core_name(m.name, core), base=m.base + core * size)
+        for core in range(config.cores)
+        for m in one.values()
+    }
+
+
+def core_address_bits(config: BuildConfig) -> int:
+    """Width of the byte address inside the window of one core."""
+    return max(m.base + m.n_bytes - 1 for m in core_memories(config).values()).bit_length()
+
+
+def core_memories(config: BuildConfig) -> dict[str, Memory]:
+    """Return the memories of each core as they lie in the window of core 0.
+
+    Those of the links between cores are the last.
     """
     weight_words = max(config.lanes * config.weight_bits // 32, 1)
     replays = config.projections if config.history_rows else 0
+    linked = config.link_beats > 0
     parts = (
         ("populations", config.populations, POPULATIONS.words, "population table"),
         ("projections", config.projections, PROJECTIONS.words, "projection table"),
@@ -49,6 +93,12 @@ def memory_map(config: BuildConfig) -> dict[str, Memory]:
         ("runs", config.runs, RUNS.words, "runs of state rows"),
         ("parameters", config.parameter_rows, config.lanes * PARAMETERS.words, "neurons"),
         ("replays", replays, REPLAYS.words, "delayed projections"),
+        ("routes", linked * config.populations, ROUTES.words, "where the words of a core go"),
+        ("feeds", linked * config.projections, FEEDS.words, "spikes of other cores"),
+        (
+            *("targets", linked * TARGETS_PER_POPULATION * config.populations),
+            *(TARGETS.words, "input addresses of spikes of other cores"),
+        ),
     )
     out: dict[str, Memory] = {}
     free = 0x1000

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from .config import BuildConfig
+from .config import CORES_MAX, BuildConfig
 
 ID_VALUE = 0x534C4F4D
 """ASCII ``SLOM``: what the ID register reads."""
@@ -86,6 +86,11 @@ COUNTERS: tuple[tuple[str, str], ...] = (
 
 COUNTER_BASE = 0x100
 
+NETWORK_FIELDS = (
+    Field("n_populations", 0, 9, Access.READ_WRITE, "population table rows in use"),
+    Field("n_replays", 16, 9, Access.READ_WRITE, "replay table rows in use"),
+)
+
 REGISTERS: tuple[Register, ...] = (
     _whole("ID", 0x000, "0x534C4F4D, ASCII SLOM"),
     _whole("MAP_VERSION", 0x004, "version of the register map"),
@@ -128,10 +133,7 @@ REGISTERS: tuple[Register, ...] = (
     Register(
         "NETWORK",
         0x02C,
-        (
-            Field("n_populations", 0, 9, Access.READ_WRITE, "population table rows in use"),
-            Field("n_replays", 16, 9, Access.READ_WRITE, "replay table rows in use"),
-        ),
+        NETWORK_FIELDS,
         "size of the loaded network; may be written while stopped only",
     ),
     _whole("TAG", 0x030, "free for the host: which artefact is loaded", Access.READ_WRITE),
@@ -142,7 +144,46 @@ REGISTERS: tuple[Register, ...] = (
     ),
 )
 
+CLUSTER_REGISTERS: tuple[Register, ...] = (
+    _whole("CORES", 0x034, "cores of the build"),
+    Register(
+        "CLUSTER",
+        0x038,
+        (
+            Field("n_cores", 0, 3, Access.READ_WRITE, "cores in use"),
+            Field("side_by_side", 3, 1, Access.READ_WRITE, "1 to deal samples to the cores"),
+            Field("takes_input", 4, 4, Access.READ_WRITE, "a bit per core that gets host spikes"),
+        ),
+        "how the cores work together; may be written while stopped only",
+    ),
+    _whole("INPUTS", 0x03C, "host input addresses must be below", Access.READ_WRITE),
+    *(
+        Register(
+            f"NETWORK_{core}",
+            0x03C + 4 * core,
+            NETWORK_FIELDS,
+            f"size of the network in core {core}; may be written while stopped only",
+        )
+        for core in range(1, CORES_MAX)
+    ),
+)
+"""More registers of builds with several cores; there NETWORK is that of core 0."""
+
 BY_NAME: dict[str, Register] = {register.name: register for register in REGISTERS}
+CLUSTER_BY_NAME: dict[str, Register] = {register.name: register for register in CLUSTER_REGISTERS}
+
+
+def network_register(core: int) -> str:
+    """Return the name of the register with the size of the network in core ``core``."""
+    return f"NETWORK_{core}" if core else "NETWORK"
+
+
+def core_registers(config: BuildConfig) -> tuple[Register, ...]:
+    """Return the registers of a build but for those of its sensor input."""
+    absent = {network_register(core) for core in range(config.cores, CORES_MAX)}
+    more = CLUSTER_REGISTERS if config.cores > 1 else ()
+    return (*REGISTERS, *(register for register in more if register.name not in absent))
+
 
 SENSOR_BASE = 0x200
 """The group of the sensor input, in builds with ``sensor`` only."""
@@ -301,9 +342,9 @@ SENSOR_BY_NAME: dict[str, Register] = {register.name: register for register in S
 
 def registers(config: BuildConfig) -> tuple[Register, ...]:
     """Return the registers of a build."""
-    return REGISTERS + (SENSOR_REGISTERS if config.sensor else ())
+    return core_registers(config) + (SENSOR_REGISTERS if config.sensor else ())
 
 
 def named(name: str) -> Register:
-    """Return the register ``name`` of either group; raises KeyError for another name."""
-    return BY_NAME[name] if name in BY_NAME else SENSOR_BY_NAME[name]
+    """Return the register ``name`` of any group; raises KeyError for another name."""
+    return {**SENSOR_BY_NAME, **CLUSTER_BY_NAME, **BY_NAME}[name]

@@ -22,7 +22,7 @@ class FireSelect(IntEnum):
     effect without a spike)::
 
         reset     order          fire_select      fire_constant
-        subtract  before_decay   H_MINUS_THETA    ignored
+        subtract  before_decay   H_MINUS_THETA    0
         subtract  after_decay    H                ignored
         zero      any            ZERO             0
         value     before_decay   VALUE            max(value, floor)
@@ -191,7 +191,42 @@ PARAMETERS = Table(
 )
 """One per lane of a parameter row: the parameters of a neuron."""
 
+ROUTES = Table(
+    "routes",
+    1,
+    (
+        Field("population", 0, 0, 8, False, "index of the population in the whole network"),
+        Field("host", 0, 8, 1, False, "1 to send its spikes to the host"),
+        Field("cores", 0, 9, 4, False, "a bit for each core that gets its spikes"),
+    ),
+)
+"""One row per population of a core: where its words go."""
+
+FEEDS = Table(
+    "feeds",
+    1,
+    (
+        Field("valid", 0, 0, 1, False, "0 behind the last feed"),
+        Field("source", 0, 1, 2, False, "the core that the spikes come from"),
+        Field("delay", 0, 3, 6, False, "ticks, 0 to 63; at least 1 from a later core"),
+        Field("keep", 0, 9, 6, False, "greatest delay of all feeds from that core"),
+        Field("first_target", 0, 16, 16, False, "row of the targets table of its population 0"),
+    ),
+)
+"""One row per source core and delay: spikes of an earlier tick, or of this one, that come in."""
+
+TARGETS = Table(
+    "targets",
+    1,
+    (
+        Field("address", 0, 0, 20, False, "input address of the population's neuron 0"),
+        Field("wanted", 0, 31, 1, False, "0 for a population that the feed does not take"),
+    ),
+)
+"""One row per feed and population of its source core."""
+
 TABLES = (POPULATIONS, PROJECTIONS, GROUPS, RUNS, REPLAYS, PARAMETERS)
+LINK_TABLES = (ROUTES, FEEDS, TARGETS)
 
 
 def pack_row(table: Table, values: Mapping[str, int]) -> NDArray[np.uint32]:

@@ -11,7 +11,7 @@ from ..report import Figure
 from ..spec.config import BuildConfig
 from . import design
 from .arcs import read_library
-from .netlist import read_netlist
+from .netlist import Netlist, read_netlist
 from .report import Report
 from .timing import GROUPS, TimingGraph
 from .tools import YOSYS, package_folder, run_tool
@@ -44,6 +44,15 @@ NOTES = (
 )
 
 
+def map_build(config: BuildConfig, seconds: float) -> Netlist:
+    """Return a build as 7 series cells; arguments and errors as of :func:`synthesise`."""
+    text, top = design.emit(config)
+    with tempfile.TemporaryDirectory(prefix="spikeloom-synth-") as work:
+        (Path(work) / "core.il").write_text(text)
+        run_tool(YOSYS, ["-q", "-p", SCRIPT.format(top=top)], Path(work), seconds)
+        return read_netlist(Path(work) / "netlist.json", top)
+
+
 def synthesise(config: BuildConfig, seconds: float, n_paths: int = 10) -> Report:
     """Map a build to 7 series cells and analyse it.
 
@@ -63,11 +72,7 @@ def synthesise(config: BuildConfig, seconds: float, n_paths: int = 10) -> Report
         analysis does not know.
     """
     folder = package_folder(YOSYS[0], *YOSYS[2:])
-    text, top = design.emit(config)
-    with tempfile.TemporaryDirectory(prefix="spikeloom-synth-") as work:
-        (Path(work) / "core.il").write_text(text)
-        run_tool(YOSYS, ["-q", "-p", SCRIPT.format(top=top)], Path(work), seconds)
-        netlist = read_netlist(Path(work) / "netlist.json", top)
+    netlist = map_build(config, seconds)
     graph = TimingGraph(netlist, read_library(folder / "share" / "xilinx" / "cells_sim.v"))
     paths = graph.longest(GROUPS[0], n_paths)
     borders = [path for group in GROUPS[1:] for path in graph.longest(group)]

@@ -1,4 +1,4 @@
-"""Augmentation of grey images: shifts, and smooth distortions.
+"""Augmentation: shifts and smooth distortions of grey images, and those of events and sounds.
 
 Everything is drawn from the generator of the epoch, so that a run repeats to the bit.
 Images stay integers: a distorted pixel is interpolated between its neighbours and rounded.
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..events import Events
 from .config import TrainConfig
 
 KNOTS = 7
@@ -112,3 +113,71 @@ def augment(
         shifts = generator.integers(-limit, limit + 1, (len(images), 2))
         images = shift_images(images, shape, shifts)
     return images
+
+
+def distort_events(events: Events, config: TrainConfig, generator: np.random.Generator) -> Events:
+    """Return a recording rotated, stretched, moved, and with some of its events left out.
+
+    The fields are those of pictures; ``augment_drop`` is the greatest share of events left
+    out.  What leaves the sensor is lost.
+    """
+    limit = config.augment_shift
+    rotate, scale = math.radians(config.augment_rotate), config.augment_scale
+    if not (limit or rotate or scale or config.augment_drop):
+        return events
+    angle, moves = generator.uniform(-rotate, rotate), generator.integers(-limit, limit + 1, 2)
+    stretch = 1 + generator.uniform(-scale, scale, 2)
+    share = generator.uniform(0, config.augment_drop)
+    middle_x, middle_y = (events.width - 1) / 2, (events.height - 1) / 2
+    dx, dy = (events.x - middle_x) * stretch[0], (events.y - middle_y) * stretch[1]
+    cos, sin = math.cos(angle), math.sin(angle)
+    x = np.rint(middle_x + cos * dx - sin * dy).astype(np.int64) + moves[0]
+    y = np.rint(middle_y + sin * dx + cos * dy).astype(np.int64) + moves[1]
+    kept = (x >= 0) & (x < events.width) & (y >= 0) & (y < events.height)
+    if share:
+        kept &= generator.random(len(kept)) >= share
+    return Events(
+        events.t[kept], x[kept].astype(np.uint16), y[kept].astype(np.uint16), events.p[kept],
+        events.width, events.height, events.format,
+    )  # fmt: skip
+
+
+def distort_sound(
+    sound: NDArray[np.int16], config: TrainConfig, generator: np.random.Generator
+) -> NDArray[np.int16]:
+    """Return a sound faster or slower by up to ``augment_time``, its pitch with it.
+
+    With ``augment_noise`` it also gets white noise of up to that share of its own root mean
+    square.
+    """
+    if not (config.augment_time or config.augment_noise):
+        return sound
+    out = sound.astype(np.float64)
+    if config.augment_time:
+        factor = 1 + generator.uniform(-config.augment_time, config.augment_time)
+        places = np.arange(0, max(len(out) - 1, 1), factor)
+        out = np.interp(places, np.arange(len(out)), out)
+    if config.augment_noise:
+        level = generator.uniform(0, config.augment_noise) * math.sqrt(np.mean(out**2) + 1e-9)
+        out = out + generator.standard_normal(len(out)) * level
+    return np.clip(np.rint(out), -32768, 32767).astype(np.int16)
+
+
+def shift_channels(
+    inputs: NDArray[np.uint8], config: TrainConfig, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Move encoded sounds (N, T, n) by up to ``augment_shift`` ticks, and leave out spikes.
+
+    ``augment_drop`` is the greatest share of spikes left out of a sample.
+    """
+    if config.augment_shift:
+        limit, out = config.augment_shift, np.zeros_like(inputs)
+        for sample, move in enumerate(generator.integers(-limit, limit + 1, len(inputs))):
+            ticks = inputs.shape[1] - abs(move)
+            to, of = max(move, 0), max(-move, 0)
+            out[sample, to : to + ticks] = inputs[sample, of : of + ticks]
+        inputs = out
+    if config.augment_drop:
+        share = generator.uniform(0, config.augment_drop, len(inputs))
+        inputs = inputs * (generator.random(inputs.shape) >= share[:, None, None])
+    return inputs.astype(np.uint8)

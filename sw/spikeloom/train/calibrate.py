@@ -9,7 +9,7 @@ whose potentials are nearest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ..spec.numfmt import signed_range
 from .model import SpikingLayer, SpikingNetwork
-from .neurons import lif_trace
-from .quantise import candidate_thresholds
+from .neurons import Run
+from .plan import INPUT
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PopulationReport:
     name
         The population.
     threshold
-        The integer threshold chosen.
+        The integer threshold chosen; the mean if every channel has its own.
     tried
         Number of thresholds tried.
     agreement
@@ -46,7 +46,7 @@ class PopulationReport:
     """
 
     name: str
-    threshold: int
+    threshold: float
     tried: int
     agreement: float
     spikes_float: float
@@ -59,45 +59,50 @@ class PopulationReport:
         return asdict(self)
 
 
-def _compare(
-    layer: SpikingLayer, events: Tensor, spikes: Tensor, final: Tensor
-) -> tuple[float, float, Tensor]:
-    """Return disagreement, error of V, and the spikes, of the layer as it now is."""
-    p = layer.lif_parameters()
-    got, _, potential = lif_trace(layer.current(events), p)
-    disagreement = float((got != spikes).float().mean())
-    error = float((potential / p.threshold - final).square().mean().sqrt())
-    return disagreement, error, got
+def _compare(layer: SpikingLayer, sources: Mapping[str, Tensor], real: Run) -> tuple[float, float]:
+    """Return disagreement and error of V of the layer as it now is."""
+    got = layer.run(sources)
+    channels = layer.shape[-1]
+    steps = torch.as_tensor(layer.lif_parameters().threshold).expand(channels)
+    final = got.final.unflatten(1, (-1, channels)) / steps
+    disagreement = float((got.spikes != real.spikes).float().mean())
+    return disagreement, float((final.flatten(1) - real.final).square().mean().sqrt())
+
+
+def _clipped(layer: SpikingLayer) -> float:
+    """Return the share of weights at the end of their range."""
+    ends, count = 0, 0
+    for synapses in layer.projections():
+        low, high = signed_range(synapses.weight_bits)
+        weights = layer.effective_weight(synapses)
+        ends += int(((weights == low) | (weights == high)).sum())
+        count += weights.numel()
+    return ends / count
 
 
 @torch.no_grad()
 def _calibrate_layer(
-    layer: SpikingLayer, events: Tensor, spikes: Tensor, final: Tensor
-) -> tuple[PopulationReport, Tensor]:
-    tried = candidate_thresholds(
-        layer.unit_weight(), layer.weight_bits, layer.magnitude, layer.name
-    )
-    scores = {}
+    layer: SpikingLayer, sources: Mapping[str, Tensor], real: Run, tried: Sequence[Tensor]
+) -> PopulationReport:
+    scores = []
     for threshold in tried:
-        layer.threshold.fill_(threshold)
-        scores[threshold] = _compare(layer, events, spikes, final)[:2]
-    best = min(tried, key=lambda threshold: scores[threshold])
-    layer.threshold.fill_(best)
-    disagreement, error, got = _compare(layer, events, spikes, final)
-    low, high = signed_range(layer.weight_bits)
-    weights = layer.effective_weight()
-    samples = max(events.shape[1], 1)
-    report = PopulationReport(
+        layer.set_step(threshold)
+        scores.append(_compare(layer, sources, real))
+    best = min(range(len(tried)), key=scores.__getitem__)
+    layer.set_step(tried[best])
+    disagreement, error = scores[best]
+    samples = max(real.spikes.shape[1], 1)
+    mean = float(layer.threshold.float().mean())
+    return PopulationReport(
         name=layer.name,
-        threshold=best,
+        threshold=int(mean) if mean.is_integer() else round(mean, 1),
         tried=len(tried),
         agreement=1 - disagreement,
-        spikes_float=float(spikes.sum()) / samples,
-        spikes_quantised=float(got.sum()) / samples,
+        spikes_float=float(real.spikes.sum()) / samples,
+        spikes_quantised=float(layer.run(sources).spikes.sum()) / samples,
         potential_error=error,
-        weights_clipped=float(((weights == low) | (weights == high)).float().mean()),
+        weights_clipped=_clipped(layer),
     )
-    return report, got
 
 
 @torch.no_grad()
@@ -121,12 +126,12 @@ def calibrate(model: SpikingNetwork, events: Tensor) -> list[PopulationReport]:
         If no step keeps a population's input within the accumulator.
     """
     model.eval()
-    real = model.trace(events)
-    events, reports = model.gated(events), []
-    for layer in model.populations():
-        spikes, final = real.spikes[layer.name], real.final[layer.name]
-        report, events = _calibrate_layer(layer, events, spikes, final)
-        reports.append(report)
+    real, reports = model.runs(events), []
+    sources = {INPUT: model.gated(events)}
+    for layer, magnitudes in model.bounded():
+        tried = layer.candidates(magnitudes)
+        reports.append(_calibrate_layer(layer, sources, real[layer.name], tried))
+        sources[layer.name] = layer.run(sources).spikes
     return reports
 
 
@@ -134,7 +139,7 @@ def lines(reports: Sequence[PopulationReport]) -> Iterator[str]:
     """Return the reports as lines of text."""
     for r in reports:
         yield (
-            f"{r.name}: threshold {r.threshold} of {r.tried} tried, spikes agree "
+            f"{r.name}: threshold {r.threshold:g} of {r.tried} tried, spikes agree "
             f"{100 * r.agreement:.2f} %, {r.spikes_float:.1f} to {r.spikes_quantised:.1f} per "
             f"sample, potentials differ by {r.potential_error:.3f} thresholds"
         )

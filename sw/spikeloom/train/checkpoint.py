@@ -28,11 +28,14 @@ CHECKPOINT_FILE = "checkpoint.pt"
 PREVIOUS_FILE = "checkpoint.previous.pt"
 FLOAT_FILE = "checkpoint.float.pt"
 """The state at the end of the float stage."""
+BEST_FILE = "checkpoint.best.pt"
+"""The state of the present stage's best epoch, where ``patience`` asks for it."""
 RESULT_NEUTRAL = ("data_dir", "threads")
 """Fields that may differ between a run and its continuation."""
 SAME_IN_START = (
-    "dataset", "hidden", "neuron", "bias", "reset", "reset_order", "reset_value", "initial",
-    "floor",
+    "dataset", "network", "layers", "hidden", "norm", "neuron", "current_decay", "readout_decay",
+    "refractory", "per_channel", "learn_threshold", "bias", "reset", "reset_order",
+    "reset_value", "initial", "floor",
 )  # fmt: skip
 """Fields that must be those of the run whose float stage is taken over."""
 
@@ -67,7 +70,7 @@ def save_checkpoint(
     write_atomically(folder / name, buffer.getvalue())
 
 
-def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
+def load_checkpoint(folder: Path, config: TrainConfig, name: str = CHECKPOINT_FILE) -> Checkpoint:
     """Read the checkpoint of a run in ``folder`` to continue it with ``config``.
 
     Raises
@@ -77,9 +80,9 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
     UsageError
         If it was made with another configuration, naming the field.
     """
-    path = folder / CHECKPOINT_FILE
+    path = folder / name
     if not path.is_file():
-        raise DataError(f"{folder} has no {CHECKPOINT_FILE} to resume from; train without resume")
+        raise DataError(f"{folder} has no {name} to resume from; train without resume")
     made, checkpoint = _read(path, "train without resume")
     for name, wanted in json.loads(json.dumps(config.to_dict())).items():
         if name not in RESULT_NEUTRAL and made.get(name) != wanted:
@@ -139,6 +142,16 @@ def _read(path: Path, help_: str) -> tuple[dict[str, Any], Checkpoint]:
         return made, Checkpoint(value["model"], value["optimizer"], history)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} lacks a part of a checkpoint: {error}") from None
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], Checkpoint]:
+    """Return the configuration's fields and the checkpoint in a file.
+
+    Raises :class:`DataError` if it is missing, damaged or foreign.
+    """
+    if not path.is_file():
+        raise DataError(f"checkpoint {path} does not exist")
+    return _read(path, "train that run again")
 
 
 def set_aside(folder: Path) -> None:

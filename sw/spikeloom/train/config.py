@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
 from ..spec.errors import DataError, UsageError
 from ..spec.network import Reset, ResetOrder
-from ..spec.numfmt import WEIGHT_BITS
-from .datasets import DATASETS
+from ..spec.numfmt import REFRACTORY_MAX, WEIGHT_BITS
+from .architecture import NETWORK_NAMES, NETWORKS, check_layers, needs_images
 from .encoders import check_encoder
+from .fields import check_choice as _choice
+from .fields import check_number as _number
+from .filterbank import check_filterbank
+from .frame_encoder import check_frames
+from .plan import NORM_NAMES
 
 MAXIMA = {"digits": 16, "mnist": 255, "fashion_mnist": 255}
-"""The value that stands for 1, of each data set."""
+"""The value that stands for 1, of each data set of pictures."""
+
+DATASETS = (*MAXIMA, "nmnist", "fsdd")
+"""The data sets there is training for."""
+
+OWN_ENCODERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    "nmnist": ("frames", check_frames),
+    "fsdd": ("filterbank", check_filterbank),
+}
+"""The encoder of each data set that is not one of pictures, and its check."""
 
 SURROGATE_NAMES = ("arctan", "superspike", "rectangular", "sigmoid", "triangle")
+PRECISION_NAMES = ("float32", "bfloat16")
 LOSS_NAMES = ("rate", "tet", "membrane", "latency")
-NEURON_NAMES = ("lif", "plif", "if")
+NEURON_NAMES = ("lif", "plif", "if", "cuba", "multi_spike")
 
 REFUSED_NEURONS = {
     "alif": "its threshold moves with its spikes; a population has one constant threshold",
     "adex": "it has a second state and an exponential; a neuron has one potential",
     "izhikevich": "it multiplies potentials and has a second state; a neuron has one potential",
-    "cuba": "its synaptic current is a second state; input reaches the potential in its tick",
-    "synaptic": "its synaptic current is a second state; input reaches the potential in its tick",
+    "synaptic": "its current decays before it is seen; cuba is the neuron with a current here",
     "psn": "it mixes all ticks at once; the accelerator goes from tick to tick",
     "rf": "its potential is complex; a neuron has one real potential",
 }
@@ -36,6 +49,8 @@ _RANGES: dict[str, tuple[float, float, type]] = {
     "ticks": (1, 1024, int),
     "surrogate_width": (0.0, 1e3, float),
     "decay": (0.0, 1.0, float),
+    "current_decay": (0.0, 1.0, float),
+    "refractory": (0, REFRACTORY_MAX, int),
     "reset_value": (-100.0, 100.0, float),
     "initial": (-100.0, 100.0, float),
     "epochs_float": (0, 100000, int),
@@ -49,6 +64,9 @@ _RANGES: dict[str, tuple[float, float, type]] = {
     "augment_rotate": (0.0, 180.0, float),
     "augment_scale": (0.0, 0.9, float),
     "augment_elastic": (0.0, 10.0, float),
+    "augment_drop": (0.0, 0.9, float),
+    "augment_time": (0.0, 0.5, float),
+    "augment_noise": (0.0, 10.0, float),
     "label_smoothing": (0.0, 0.9, float),
     "logit_scale": (1e-3, 1e3, float),
     "tet_share": (0.0, 1.0, float),
@@ -58,6 +76,9 @@ _RANGES: dict[str, tuple[float, float, type]] = {
     "sop_penalty": (0.0, 1e6, float),
     "sop_target": (1, 1 << 40, int),
     "calibration_samples": (1, 1 << 20, int),
+    "validation": (0, 1 << 20, int),
+    "patience": (0, 100000, int),
+    "shards": (1, 1024, int),
     "seed": (0, 2**31 - 1, int),
     "threads": (1, 256, int),
 }
@@ -70,11 +91,20 @@ class TrainConfig:
     Parameters
     ----------
     dataset
-        ``digits``, ``mnist`` or ``fashion_mnist``.
+        ``digits``, ``mnist``, ``fashion_mnist``, ``nmnist`` or ``fsdd``.
     data_dir
-        Folder of the idx files; not needed for ``digits``.
+        Folder of the files; not needed for ``digits``.
+    network
+        ``fc``, dense layers of ``hidden`` neurons; or a ready one of
+        :data:`spikeloom.train.architecture.NETWORKS`.
+    layers
+        The layers of another network (:mod:`spikeloom.train.architecture`), in place of
+        ``network`` and ``hidden``.
     hidden
-        Neurons of each hidden population.
+        Neurons of each hidden population of ``fc``.
+    norm
+        ``none``, ``bn``, ``tdbn`` or ``tebn`` (:mod:`spikeloom.train.norms`), behind the
+        projections of hidden populations.
     ticks
         Ticks of a sample, 1 to 1024.
     encoder, encoder_parameters
@@ -84,12 +114,23 @@ class TrainConfig:
     weight_bits
         8, 4 or 2.
     neuron
-        ``lif``; ``plif``, which learns the decay of each population from ``decay`` on; or
-        ``if``, whose decay is 1.
-    decay
-        0 to 1, share of the potential kept from tick to tick (beta).
+        ``lif``; ``plif``, which learns the decay of each population from ``decay`` on;
+        ``if``, whose decay is 1; ``cuba``, with a synaptic current; or ``multi_spike``, which
+        fires as often in a tick as its potential holds thresholds.
+    readout_decay
+        That of an output that is read as a potential (``loss`` membrane); None for ``decay``.
+    decay, current_decay
+        0 to 1, share of the potential and, for ``cuba``, of the synaptic current kept from
+        tick to tick.
     bias
         Whether each population learns a bias.
+    per_channel
+        Whether thresholds, and with them the steps of weights, and biases are those of a
+        channel and not of the population.
+    learn_threshold
+        Whether thresholds are learnt.
+    refractory
+        0 to 15 ticks.
     reset, reset_order, reset_value, initial, floor
         The neurons; potentials in thresholds (:class:`spikeloom.train.model.NeuronConfig`).
     surrogate, surrogate_width
@@ -103,10 +144,14 @@ class TrainConfig:
     dropout
         Of hidden neurons, in the float stage.
     augment_shift
-        Training images are shifted by up to so many pixels in each direction.
+        Training images are shifted by up to so many pixels in each direction, sounds by up to
+        so many ticks.
     augment_rotate, augment_scale, augment_elastic
         Greatest angle in degrees, greatest stretch as a share, and standard deviation of the
         elastic displacement in pixels (:func:`spikeloom.train.augment.distort_images`).
+    augment_drop, augment_time, augment_noise
+        Of events and sounds: greatest share of events left out; greatest change of the speed
+        of a sound, as a share; greatest noise, as a share of the sound.
     loss
         ``rate``, ``tet``, ``membrane`` (the output never fires and is read as a potential)
         or ``latency`` (:mod:`spikeloom.train.losses`).
@@ -126,6 +171,16 @@ class TrainConfig:
     start
         Folder of another run whose float stage this one starts from, in place of random
         weights; needs ``epochs_float`` 0.
+    validation
+        Training samples that are held out, of every class its share, to judge epochs by.
+    patience
+        Epochs without a better accuracy on the held-out samples after which a stage ends, 0
+        for never; the stage then keeps the weights of its best epoch.
+    precision
+        ``float32``, or ``bfloat16`` for the products of the float stage (:mod:`.precision`).
+    shards
+        Parts of each batch whose gradients are formed apart and then summed; as many processes
+        or a divisor of it may share them, with the same result (:mod:`.team`).
     seed
         Seed of weights, data order, augmentation and dropout.
     threads
@@ -139,7 +194,10 @@ class TrainConfig:
 
     dataset: str = "digits"
     data_dir: str | None = None
+    network: str = "fc"
+    layers: str | None = None
     hidden: tuple[int, ...] = (64,)
+    norm: str = "none"
     ticks: int = 12
     encoder: str = "rate"
     encoder_parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -147,7 +205,12 @@ class TrainConfig:
     weight_bits: int = 8
     neuron: str = "lif"
     decay: float = 0.9
+    current_decay: float = 0.5
+    readout_decay: float | None = None
     bias: bool = False
+    per_channel: bool = False
+    learn_threshold: bool = False
+    refractory: int = 0
     reset: Reset = Reset.SUBTRACT
     reset_order: ResetOrder = ResetOrder.BEFORE_DECAY
     reset_value: float = 0.0
@@ -167,6 +230,9 @@ class TrainConfig:
     augment_rotate: float = 0.0
     augment_scale: float = 0.0
     augment_elastic: float = 0.0
+    augment_drop: float = 0.0
+    augment_time: float = 0.0
+    augment_noise: float = 0.0
     loss: str = "rate"
     label_smoothing: float = 0.0
     logit_scale: float = 1.0
@@ -178,6 +244,10 @@ class TrainConfig:
     sop_target: int = 100000
     calibration_samples: int = 1000
     start: str | None = None
+    validation: int = 0
+    patience: int = 0
+    precision: str = "float32"
+    shards: int = 1
     seed: int = 1
     threads: int = 1
 
@@ -186,7 +256,12 @@ class TrainConfig:
         _choice("dataset", self.dataset, DATASETS)
         _choice("surrogate", self.surrogate, SURROGATE_NAMES)
         _choice("loss", self.loss, LOSS_NAMES)
+        _choice("precision", self.precision, PRECISION_NAMES)
+        _choice("network", self.network, NETWORK_NAMES)
+        _choice("norm", self.norm, NORM_NAMES)
         _neuron(self.neuron)
+        if self.layers is not None:
+            check_layers(self.layers)
         _choice("weight_bits", self.weight_bits, WEIGHT_BITS)
         for name in ("data_dir", "start"):
             value = getattr(self, name)
@@ -195,10 +270,14 @@ class TrainConfig:
         put(self, "reset_order", _enum("reset_order", self.reset_order, ResetOrder))
         for name, (low, high, kind) in _RANGES.items():
             put(self, name, _number(name, getattr(self, name), low, high, kind))
+        if self.readout_decay is not None:
+            put(
+                self, "readout_decay", _number("readout_decay", self.readout_decay, 0.0, 1.0, float)
+            )
         if self.floor is not None:
             put(self, "floor", _number("floor", self.floor, -1e4, 0.0, float))
         put(self, "hidden", _sizes(self.hidden))
-        for name in ("detach_reset", "bias", "input_gate"):
+        for name in ("detach_reset", "bias", "input_gate", "per_channel", "learn_threshold"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
         self._check_together()
@@ -210,11 +289,27 @@ class TrainConfig:
                 "reset must be subtract, zero or value, not none: hidden neurons must fire; an "
                 "output that is read as a potential comes with loss membrane"
             )
+        if self.input_gate and self.dataset in OWN_ENCODERS:
+            raise UsageError(
+                f"input_gate must be false with dataset {self.dataset}, not true: its encoder "
+                f"{OWN_ENCODERS[self.dataset][0]} keeps no mask"
+            )
+        if self.readout_decay is not None and self.loss != "membrane":
+            raise UsageError(
+                f"readout_decay must be absent with loss {self.loss}, not {self.readout_decay:g}: "
+                "its output fires"
+            )
         if self.neuron == "if" and self.decay != 1:
             raise UsageError(f"decay must be 1 with neuron if, not {self.decay:g}")
         if self.neuron == "plif" and not 0 < self.decay < 1:
             raise UsageError(
                 f"decay must be above 0 and below 1 with neuron plif, not {self.decay:g}"
+            )
+        if self.patience and not self.validation:
+            raise UsageError("validation must be at least 1 with patience, not 0")
+        if self.shards > self.batch_size:
+            raise UsageError(
+                f"shards must be at most batch_size, {self.batch_size}, not {self.shards}"
             )
         if self.rate_low > self.rate_high:
             raise UsageError(
@@ -243,13 +338,25 @@ class TrainConfig:
 
     def encoder_facts(self) -> dict[str, Any]:
         """Return the encoder as the artefact keeps it, every parameter filled in."""
-        facts = {
-            "kind": self.encoder, "maximum": MAXIMA[self.dataset], **self.encoder_parameters
-        }  # fmt: skip
+        facts: dict[str, Any] = {"kind": self.encoder, **self.encoder_parameters}
         try:
-            return check_encoder(facts)
+            if self.dataset in OWN_ENCODERS:
+                return OWN_ENCODERS[self.dataset][1](facts)
+            return check_encoder({"maximum": MAXIMA[self.dataset], **facts})
         except DataError as error:
             raise UsageError(str(error)) from None
+
+    def layer_text(self) -> str:
+        """Return the layers of the network, in the words of :mod:`.architecture`."""
+        if self.layers is not None:
+            return self.layers
+        if self.network in NETWORKS:
+            return NETWORKS[self.network]
+        return "-".join(map(str, self.hidden))
+
+    def needs_images(self) -> bool:
+        """Whether the input population must be (height, width, channels)."""
+        return needs_images(self.layer_text())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -258,11 +365,6 @@ class TrainConfig:
             out[name] = value.value if isinstance(value, Enum) else value
         out["hidden"] = list(self.hidden)
         return out
-
-
-def _choice(name: str, value: object, known: tuple[Any, ...]) -> None:
-    if isinstance(value, bool) or value not in known:
-        raise UsageError(f"{name} must be one of {', '.join(map(str, known))}, not {value!r}")
 
 
 def _neuron(value: object) -> None:
@@ -282,16 +384,6 @@ def _enum(name: str, value: object, enum: type[Enum]) -> Any:
         raise UsageError(f"{name} must be one of {known}, not {value!r}") from None
 
 
-def _number(name: str, value: Any, low: float, high: float, kind: type) -> Any:
-    what = "an integer" if kind is int else "a number"
-    types = int if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, types):
-        raise UsageError(f"{name} must be {what}, not {value!r}")
-    if not math.isfinite(value) or not low <= value <= high:
-        raise UsageError(f"{name} must be from {low:g} to {high:g}, not {value!r}")
-    return kind(value)
-
-
 def _sizes(value: Any) -> tuple[int, ...]:
     if isinstance(value, (str, int)) or not all(
         isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 65536 for n in value
@@ -309,6 +401,32 @@ DEFAULTS: dict[str, TrainConfig] = {
     "digits": TrainConfig(),
     "mnist": _MNIST,
     "fashion_mnist": replace(_MNIST, dataset="fashion_mnist", hidden=(256,), augment_shift=0),
+    "nmnist": TrainConfig(
+        dataset="nmnist",
+        network="conv",
+        ticks=8,
+        encoder="frames",
+        norm="tdbn",
+        decay=0.5,
+        batch_size=32,
+        lr=2e-3,
+        lr_qat=5e-4,
+        epochs_float=40,
+        epochs_qat=15,
+        loss="membrane",
+    ),
+    "fsdd": TrainConfig(
+        dataset="fsdd",
+        network="recurrent",
+        ticks=48,
+        encoder="filterbank",
+        batch_size=32,
+        lr=2e-3,
+        lr_qat=5e-4,
+        epochs_float=40,
+        epochs_qat=15,
+        loss="membrane",
+    ),
 }
 """The settings that suit each data set."""
 

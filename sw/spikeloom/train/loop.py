@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..spec.errors import UsageError
-from .augment import augment
 from .config import TrainConfig
 from .datasets import Dataset
-from .encoders import ENCODERS, encode_levels, encoder_table, to_levels
 from .losses import objective, prediction
 from .model import SpikingNetwork, Trace
+from .precision import products
+from .sources import PictureSource, Source, to_events
+from .team import Team
 
 EVALUATION_BATCH = 500
+
+__all__ = ["Batches", "evaluate", "learning_rate", "to_events", "traces", "train_epoch"]
 
 
 def learning_rate(base: float, step: int, steps: int) -> float:
@@ -34,60 +37,37 @@ class Batches:
     """Training data as encoded batches, a new order and new distortions in every epoch.
 
     Everything random follows from the configuration's seed, the epoch and the batch.
+    ``data`` is a source, or a data set of pictures; ``held_out`` are indices of samples that
+    are not trained on.
     """
 
-    def __init__(self, config: TrainConfig, dataset: Dataset) -> None:
-        self.config, self.dataset = config, dataset
-        self.encoder = config.encoder_facts()
-        table = encoder_table(self.encoder, config.ticks)
-        self.table = None if table is None else table.astype(np.float32)
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Source | Dataset,
+        held_out: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.config = config
+        self.source = PictureSource(config, data) if isinstance(data, Dataset) else data
+        everything = np.arange(len(self.source.train_labels))
+        self.kept = everything if held_out is None else np.setdiff1d(everything, held_out)
 
     def __len__(self) -> int:
-        return -(-len(self.dataset.train_labels) // self.config.batch_size)
+        return -(-len(self.kept) // self.config.batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (events, labels): float32 [T, N, n] and int64 [N].
 
         Events that are the same in every tick are one tick's, expanded.
         """
-        config, dataset = self.config, self.dataset
-        key = np.array([config.seed, epoch], np.uint64)
+        size, all_labels = self.config.batch_size, self.source.train_labels
+        key = np.array([self.config.seed, epoch], np.uint64)
         generator = np.random.Generator(np.random.Philox(key=key))
-        order = generator.permutation(len(dataset.train_labels))
+        order = generator.permutation(self.kept)
         for batch in range(len(self)):
-            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-            values = augment(dataset.train_values[chosen], dataset.shape, config, generator)
-            labels = torch.from_numpy(dataset.train_labels[chosen].astype(np.int64))
-            yield self._encode(values, epoch * len(self) + batch + 1), labels
-
-    def _encode(self, values: NDArray[np.uint8], number: int) -> Tensor:
-        if self.table is not None and ENCODERS[self.encoder["kind"]].constant:
-            tick = torch.from_numpy(self.table[0].take(values.astype(np.intp)))
-            return tick.expand(self.config.ticks, *tick.shape)
-        if self.table is not None:
-            out = np.empty((self.config.ticks, *values.shape), np.float32)
-            index = values.astype(np.intp)
-            for tick, row in zip(out, self.table, strict=True):
-                np.take(row, index, out=tick, mode="clip")
-            return torch.from_numpy(out)
-        encoder = dict(self.encoder)
-        if "seed" in encoder:
-            encoder["seed"] = (encoder["seed"] + number) % 2**63
-        levels = to_levels(values, encoder["maximum"])
-        return to_events(encode_levels(encoder, levels, self.config.ticks))
-
-
-def to_events(inputs: NDArray[np.uint8]) -> Tensor:
-    """Return uint8 (samples, ticks, ...) as the float32 [T, N, n] that the network takes."""
-    flat = inputs.reshape(*inputs.shape[:2], -1)
-    return torch.from_numpy(np.ascontiguousarray(flat.transpose(1, 0, 2), np.float32))
-
-
-def _stage(config: TrainConfig, epoch: int, batches: int) -> tuple[float, int, int]:
-    """Return the stage's base rate, the epoch's first step in the stage, and its steps."""
-    if epoch < config.epochs_float:
-        return config.lr, epoch * batches, config.epochs_float * batches
-    return config.lr_qat, (epoch - config.epochs_float) * batches, config.epochs_qat * batches
+            chosen = order[batch * size : (batch + 1) * size]
+            labels = torch.from_numpy(all_labels[chosen].astype(np.int64))
+            yield self.source.batch(chosen, generator, epoch * len(self) + batch + 1), labels
 
 
 def train_epoch(
@@ -96,13 +76,43 @@ def train_epoch(
     batches: Batches,
     epoch: int,
     on_batch: Callable[[float], None] = lambda loss: None,
+    within: int | None = None,
+    team: Team | None = None,
 ) -> dict[str, Any]:
     """Train for one epoch and return its facts: loss, train_accuracy, lr.
 
-    Raises :class:`UsageError` if the loss is no longer finite.
+    Parameters
+    ----------
+    model, optimizer, batches
+        What is trained, how and on what.
+    epoch
+        Epochs of the run before this one.
+    on_batch
+        Gets every batch's loss.
+    within
+        Epochs of the stage before this one; what follows from ``epoch`` if absent.
+    team
+        The processes that share the batches.
+
+    Raises
+    ------
+    UsageError
+        If the loss is no longer finite.
     """
-    config = batches.config
-    base, first, steps = _stage(config, epoch, len(batches))
+    config, team = batches.config, team or Team(batches.config.shards)
+    in_float = epoch < config.epochs_float if within is None else not model.quantised
+    if within is None:
+        within = epoch if in_float else epoch - config.epochs_float
+    base = config.lr if in_float else config.lr_qat
+    first = within * len(batches)
+    steps = (config.epochs_float if in_float else config.epochs_qat) * len(batches)
+
+    def shard_loss(events: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        with products(config.precision, model.quantised):
+            activity = model.activity(events)
+            loss = objective(model, activity, labels, config)
+        return loss, (prediction(model, activity) == labels).sum()
+
     model.train()
     model.dropout_generator.manual_seed(config.seed * 1_000_003 + epoch)
     total_loss, right, lr = torch.zeros(()), torch.zeros((), dtype=torch.int64), base
@@ -110,15 +120,14 @@ def train_epoch(
         lr = learning_rate(base, first + batch, steps)
         for group in optimizer.param_groups:
             group["lr"] = lr
-        activity = model.activity(events)
-        loss = objective(model, activity, labels, config)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        seed = (config.seed * 1_000_003 + epoch) * 1_000_003 + batch
+        loss, correct = team.step(model, events, labels, shard_loss, seed)
         optimizer.step()
-        total_loss += loss.detach() * len(labels)
-        right += (prediction(model, activity) == labels).sum()
-        on_batch(float(loss.detach()))
-    samples = len(batches.dataset.train_labels)
+        total_loss += loss * len(labels)
+        right += correct
+        on_batch(float(loss))
+    samples = len(batches.kept)
     mean = float(total_loss) / samples
     if not math.isfinite(mean):
         raise UsageError(f"lr must be smaller than {base}: the loss is {mean} in epoch {epoch + 1}")

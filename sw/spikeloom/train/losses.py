@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from .config import TrainConfig
 from .model import Activity, SpikingNetwork
-
-OUTPUT = "output"
+from .plan import INPUT, OUTPUT
 
 Loss = Callable[[Activity, Tensor, TrainConfig], Tensor]
 
@@ -110,17 +109,29 @@ def rate_penalty(activity: Activity, low: float, high: float) -> Tensor:
     return ((low - rates).relu() + (rates - high).relu()).square().mean()
 
 
+def binary_ones(magnitudes: Tensor) -> Tensor:
+    """Return the number of binary ones of each magnitude, 0 to 127, in the same dtype."""
+    integers = magnitudes.detach().to(torch.int32)
+    ones = sum((integers >> digit) & 1 for digit in range(7))
+    return torch.as_tensor(ones).to(magnitudes.dtype)
+
+
 def synaptic_operations(model: SpikingNetwork, activity: Activity) -> Tensor:
     """Return the synaptic operations (rule S4) per sample: events times fan-out, summed.
 
     The gradient reaches every hidden spike, and the input gate if there is one, so that
     this number can be a target of training.
     """
-    sent, total = activity.events, torch.zeros(())
+    sources = {INPUT: activity.events, **activity.spikes}
+    graded = {layer.name for layer in model.populations() if layer.graded}
+    total = torch.zeros((), dtype=torch.float64)
     for layer in model.populations():
-        total = total + sent.sum() * layer.weight.shape[0]
-        sent = activity.spikes[layer.name]
-    return total / sent.shape[1]
+        for synapses in layer.projections():
+            sent = synapses.arriving(sources[synapses.source])
+            if synapses.source in graded:  # an event for each binary one of the magnitude
+                sent = sent + (binary_ones(sent) - sent).detach()
+            total = total + sent.sum((0, 1)).double() @ synapses.fan_out
+    return total / activity.final.shape[0]
 
 
 def objective(
@@ -137,6 +148,6 @@ def objective(
             activity, config.rate_low, config.rate_high
         )
     if config.sop_penalty:
-        operations = synaptic_operations(model, activity)
+        operations = synaptic_operations(model, activity).float()
         loss = loss + config.sop_penalty * (operations / config.sop_target - 1).relu()
     return loss

@@ -1,11 +1,14 @@
-"""LIF neurons over all ticks at once, forward and backward.
+"""Neurons over all ticks at once, forward.
 
 One tick, in this order (docs/spec/semantics.md)::
 
-    H = V + bias + current
+    C = C + input; I = C                     (with a synaptic current, else I = input)
+    H = V + bias + I                         (held while the neuron is refractory)
     S = H >= threshold                       (never, with reset none)
+    S = min(floor(H / threshold), 127)       (with multi_spike, where that is above 0)
     before_decay:   V = decay(clip(reset(H, S)))
     after_decay:    V = clip(reset(decay(H), S))
+    C = decay(clip16(C))
 
 These are charge, fire and reset of eqs. (4) to (6) of the review of surrogate-gradient
 methods by Fang, Zhu, Huang, Yao, Yu and Tian, with the decay at the end of the tick.
@@ -14,25 +17,34 @@ carries whole numbers in float tensors and computes the very integers of the con
 sums are exact in float32 while they stay below 2**24, and the product of the decay,
 up to 2**33, is formed in float64 before it is truncated towards zero.
 
-The gradient is written by hand.  With u = dL/dS * surrogate(H) and a = dH[t+1]/dH[t] it
-is the linear recurrence g[t] = u[t] + a[t] * g[t+1], so that all but one operation a tick
-runs over the ticks together.  Rounding passes the gradient straight through (Bengio,
-Leonard and Courville 2013); clipping passes it inside the limits only.
+The gradient is in :mod:`.gradient`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..spec.errors import NetworkError
 from ..spec.network import Reset, ResetOrder
-from ..spec.numfmt import DECAY_FRACTION_BITS, DECAY_ONE
-from .surrogates import ArcTan, Surrogate
+from ..spec.numfmt import (
+    DECAY_FRACTION_BITS,
+    DECAY_ONE,
+    MAGNITUDE_MAX,
+    POTENTIAL_MAX,
+    POTENTIAL_MIN,
+    REFRACTORY_MAX,
+)
+
+PART_VALUES = 1 << 18
+"""Values of a tensor that are worked on together."""
+
+FLOAT32_BITS = 24
+"""Whole numbers of so many bits are exact in float32."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class LIFParameters:
     Parameters
     ----------
     threshold
-        Fires when H >= threshold; above 0.
+        Fires when H >= threshold; above 0.  A tensor [channels] gives one to each channel.
     decay
         0 to 32768, Q0.15 in either mode; share of the potential kept.
     bias
@@ -54,14 +66,18 @@ class LIFParameters:
     floor, ceiling
         Limits of the stored potential.
     refractory
-        Must be 0.
+        0 to 15 ticks.
+    current_decay
+        0 to 32768, Q0.15: share of a synaptic current kept; None for no such current.
+    multi_spike
+        Whether a neuron fires floor(H / threshold) times in a tick.
     integer
-        True for the contract's integers: the decay is truncated towards zero.
+        True for the contract's integers: decays are truncated towards zero.
     detach_reset
         True to leave the reset out of the gradient (Zenke and Vogels 2021).
     """
 
-    threshold: float
+    threshold: float | Tensor
     decay: int
     bias: float = 0
     reset: Reset = Reset.SUBTRACT
@@ -71,21 +87,36 @@ class LIFParameters:
     floor: float = -math.inf
     ceiling: float = math.inf
     refractory: int = 0
+    current_decay: int | None = None
+    multi_spike: bool = False
     integer: bool = False
     detach_reset: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reset", Reset(self.reset))
         object.__setattr__(self, "reset_order", ResetOrder(self.reset_order))
-        if not self.threshold > 0:
-            raise NetworkError(f"threshold must be above 0, not {self.threshold!r}")
-        if not isinstance(self.decay, int) or not 0 <= self.decay <= DECAY_ONE:
-            raise NetworkError(f"decay must be an integer from 0 to 32768, not {self.decay!r}")
-        if self.refractory:
+        if not self.lowest_threshold > 0:
+            raise NetworkError(f"threshold must be above 0, not {self.lowest_threshold!r}")
+        for name in ("decay", "current_decay"):
+            value = getattr(self, name)
+            if value is None and name == "current_decay":
+                continue
+            if not isinstance(value, int) or not 0 <= value <= DECAY_ONE:
+                raise NetworkError(f"{name} must be an integer from 0 to 32768, not {value!r}")
+        if not 0 <= self.refractory <= REFRACTORY_MAX:
             raise NetworkError(
-                f"refractory must be 0 in training, not {self.refractory!r}; "
-                "set it on the trained network if the task allows"
+                f"refractory must be from 0 to {REFRACTORY_MAX}, not {self.refractory!r}"
             )
+        if self.multi_spike and self.reset is not Reset.SUBTRACT:
+            raise NetworkError(
+                f"reset must be subtract with multi_spike, not {self.reset.value}: what a neuron "
+                "fires several times in a tick it also loses several times"
+            )
+
+    @cached_property
+    def lowest_threshold(self) -> float:
+        """The threshold, the least one if every channel has its own."""
+        return float(torch.as_tensor(self.threshold).min())
 
     @property
     def before_decay(self) -> bool:
@@ -97,208 +128,182 @@ class LIFParameters:
         """The share of the potential kept, decay / 2**15, exact."""
         return self.decay / (1 << DECAY_FRACTION_BITS)
 
+    @property
+    def held(self) -> float:
+        """The potential of a refractory neuron."""
+        return min(max(self.reset_value, self.floor), self.ceiling)
 
-def _decay(potential: Tensor, p: LIFParameters, wide: Tensor) -> None:
-    """Decay in place; ``wide`` is a float64 buffer of the same shape."""
-    if p.decay == DECAY_ONE:
+    @property
+    def plain(self) -> bool:
+        """Whether a neuron has one potential and nothing else."""
+        return not self.refractory and self.current_decay is None and not self.multi_spike
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a population sends to itself: ``weight`` [n, n], destination first, and ``delay``."""
+
+    weight: Tensor
+    delay: int = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a population did; all [T, ..., channels] but ``final``, V after the last tick.
+
+    ``currents`` (C before it is clipped) and ``resting`` (refractory) are None where there
+    is no such thing.
+    """
+
+    spikes: Tensor
+    potentials: Tensor
+    final: Tensor
+    currents: Tensor | None = None
+    resting: Tensor | None = None
+
+    def of(self, part: slice) -> Run:
+        """Return the views of some samples."""
+        return Run(
+            self.spikes[:, part],
+            self.potentials[:, part],
+            self.final[part],
+            None if self.currents is None else self.currents[:, part],
+            None if self.resting is None else self.resting[:, part],
+        )
+
+
+def decay_in_place(value: Tensor, decay: int, integer: bool, bits: int = 18) -> None:
+    """Multiply by decay / 2**15, truncated towards zero if ``integer``.
+
+    ``bits`` are those of the values: as long as those of the product fit, float32 holds it
+    exactly; else it is formed in float64.
+    """
+    if decay == DECAY_ONE:
         return
-    if not p.integer:
-        potential.mul_(p.share)
-        return
-    wide.copy_(potential)
-    potential.copy_(wide.mul_(p.share).trunc_())
+    share = decay / (1 << DECAY_FRACTION_BITS)
+    if not integer:
+        value.mul_(share)
+    elif decay == 0:
+        value.zero_()
+    elif bits + (decay // (decay & -decay)).bit_length() <= FLOAT32_BITS:
+        value.mul_(share).trunc_()
+    else:
+        value.copy_(value.double().mul_(share).trunc_())
 
 
-def _reset(potential: Tensor, spikes: Tensor, p: LIFParameters) -> None:
-    """Reset in place where ``spikes`` is 1."""
+def reset_in_place(potential: Tensor, spikes: Tensor, p: LIFParameters) -> None:
+    """Reset where ``spikes`` are above 0."""
     if p.reset is Reset.SUBTRACT:
-        potential.sub_(spikes, alpha=p.threshold)
+        if isinstance(p.threshold, Tensor):
+            potential.addcmul_(spikes, p.threshold.to(spikes.dtype), value=-1)
+        else:
+            potential.sub_(spikes, alpha=p.threshold)
     elif p.reset is not Reset.NONE:
         potential.addcmul_(potential, spikes, value=-1)
         if p.reset is Reset.VALUE and p.reset_value:
             potential.add_(spikes, alpha=p.reset_value)
 
 
-def _clip(potential: Tensor, p: LIFParameters) -> None:
+def clip_in_place(potential: Tensor, p: LIFParameters) -> None:
+    """Clip to floor and ceiling."""
     if p.floor > -math.inf or p.ceiling < math.inf:
         potential.clamp_(p.floor, p.ceiling)
 
 
+def _fire(h: Tensor, p: LIFParameters, out: Tensor) -> None:
+    if p.reset is Reset.NONE:
+        out.zero_()
+    elif p.multi_spike:
+        torch.div(h, p.threshold, rounding_mode="floor", out=out)
+        out.clamp_(0, MAGNITUDE_MAX)
+    else:
+        torch.ge(h, p.threshold, out=out)
+
+
 @torch.no_grad()
-def lif_trace(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor, Tensor]:
+def simulate(
+    current: Tensor,
+    p: LIFParameters,
+    bias: Tensor | None = None,
+    feedback: Feedback | None = None,
+) -> Run:
     """Run the neurons over all ticks, without gradients.
 
     Parameters
     ----------
     current
-        float [T, N, n]: sum of the weighted inputs of each tick; whole numbers if
+        float [T, ..., channels]: sum of the weighted inputs of each tick; whole numbers if
         ``p.integer``.
     p
         The parameters.
-
-    Returns
-    -------
-    spikes
-        [T, N, n], 0 or 1.
-    potentials
-        H, [T, N, n]: what a membrane probe shows.
-    final
-        V after the last tick, [N, n].
+    bias
+        [] or [channels], added to H; to ``p.bias`` if that is not 0.
+    feedback
+        The projection of the population to itself; ``current`` is then [T, N, n].
     """
-    potentials, spikes = torch.empty_like(current), torch.zeros_like(current)
-    potential = torch.full_like(current[0], p.initial)
-    wide = torch.empty_like(potential, dtype=torch.float64)
-    for h, s, i in zip(potentials, spikes, current, strict=True):
-        torch.add(potential, i, out=h)
+    out = Run(
+        torch.empty(current.shape, dtype=current.dtype),
+        torch.empty(current.shape, dtype=current.dtype),
+        torch.empty(current.shape[1:], dtype=current.dtype),
+        None if p.current_decay is None else torch.empty(current.shape, dtype=current.dtype),
+        torch.empty(current.shape, dtype=torch.bool) if p.refractory else None,
+    )
+    for part in sample_parts(current) if feedback is None else [slice(None)]:
+        _simulate(current[:, part], p, bias, feedback, out.of(part))
+    return out
+
+
+def sample_parts(current: Tensor) -> list[slice]:
+    """Return the samples of [T, N, ...] in parts small enough for a processor's cache."""
+    step = max(1, PART_VALUES // max(current[:, :1].numel(), 1))
+    return [slice(at, at + step) for at in range(0, current.shape[1], step)]
+
+
+def _simulate(
+    current: Tensor, p: LIFParameters, bias: Tensor | None, feedback: Feedback | None, out: Run
+) -> None:
+    """Fill ``out``."""
+    potentials, spikes, v = out.potentials, out.spikes, out.final
+    currents, resting = out.currents, out.resting
+    v.fill_(p.initial)
+    c = torch.zeros_like(v)
+    rest = torch.zeros_like(v) if p.refractory else None
+    for t, (h, s, i) in enumerate(zip(potentials, spikes, current, strict=True)):
+        if feedback is not None and t >= feedback.delay:
+            i = i + torch.nn.functional.linear(spikes[t - feedback.delay], feedback.weight)
+        if currents is not None and p.current_decay is not None:
+            i = torch.add(c, i, out=currents[t])
+            c.copy_(i)
+            if p.integer:
+                c.clamp_(POTENTIAL_MIN, POTENTIAL_MAX)
+            decay_in_place(c, p.current_decay, p.integer, bits=16)
+        torch.add(v, i, out=h)
         if p.bias:
             h.add_(p.bias)
-        if p.reset is not Reset.NONE:
-            torch.ge(h, p.threshold, out=s)
-        potential.copy_(h)
+        if bias is not None:
+            h.add_(bias)
+        if rest is not None and resting is not None:
+            torch.gt(rest, 0, out=resting[t])
+            h[resting[t]] = p.held
+        _fire(h, p, s)
+        if resting is not None:
+            s[resting[t]] = 0
+        v.copy_(h)
         if p.before_decay:
-            _reset(potential, s, p)
-            _clip(potential, p)
-            _decay(potential, p, wide)
+            reset_in_place(v, s, p)
+            clip_in_place(v, p)
+            decay_in_place(v, p.decay, p.integer, bits=16)
         else:
-            _decay(potential, p, wide)
-            _reset(potential, s, p)
-            _clip(potential, p)
-    return spikes, potentials, potential
+            decay_in_place(v, p.decay, p.integer)
+            reset_in_place(v, s, p)
+            clip_in_place(v, p)
+        if rest is not None and resting is not None:
+            v[resting[t]] = p.held
+            rest.sub_(1).clamp_(min=0)
+            rest[s > 0] = p.refractory
 
 
-def _inside(h: Tensor, s: Tensor, p: LIFParameters) -> Tensor | None:
-    """Return 1 where the clip passed its input and 0 elsewhere; None if it passed all."""
-    low, high = torch.aminmax(h)
-    lowest = min(float(low), -p.threshold, p.reset_value)
-    if p.floor <= lowest and max(float(high), p.reset_value) <= p.ceiling:
-        return None
-    value = h.clone()
-    if not p.before_decay:
-        value = value.mul_(p.share)
-        if p.integer:
-            value = (h.double() * p.share).trunc_().to(h.dtype)
-    _reset(value, s, p)
-    return ((value >= p.floor) & (value <= p.ceiling)).to(h.dtype)
-
-
-def _carry(h: Tensor, s: Tensor, slope: Tensor, p: LIFParameters) -> Tensor | float:
-    """Return dH[t+1]/dH[t], [T, N, n], or the one number it is everywhere."""
-    inside = _inside(h, s, p)
-    zeroing = p.reset in (Reset.ZERO, Reset.VALUE)
-    through = (1 - s).mul_(p.share) if zeroing else None
-    if not p.detach_reset and p.reset is not Reset.NONE:
-        if zeroing:
-            jump = p.reset_value - (h if p.before_decay else h * p.share)
-        else:
-            jump = torch.full_like(h, -p.threshold)
-        if p.before_decay:
-            jump = jump * p.share
-        through = (p.share if through is None else through) + jump * slope
-    if through is None:
-        return p.share if inside is None else inside.mul_(p.share)
-    return through if inside is None else through.mul_(inside)
-
-
-def _slope(h: Tensor, p: LIFParameters, surrogate: Surrogate) -> Tensor:
-    """Return the stand-in for dS/dH, [T, N, n]."""
-    if p.reset is Reset.NONE:
-        return torch.zeros_like(h)
-    slope = surrogate.gradient((h - p.threshold).mul_(1 / p.threshold))
-    return slope.mul_(1 / p.threshold)
-
-
-def _share_gradient(h: Tensor, s: Tensor, later: Tensor, p: LIFParameters) -> Tensor:
-    """Return dL/dshare, a scalar, where ``later`` is dL/dV of each tick, [T, N, n]."""
-    decayed = h.clone()
-    if p.before_decay:
-        _reset(decayed, s, p)
-        _clip(decayed, p)
-    else:
-        if p.reset in (Reset.ZERO, Reset.VALUE):
-            decayed.addcmul_(decayed, s, value=-1)
-        inside = _inside(h, s, p)
-        if inside is not None:
-            decayed.mul_(inside)
-    return (decayed * later).sum()
-
-
-class _LIF(torch.autograd.Function):
-    """Spikes and final potential of :func:`lif_trace`, with their gradient."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, current: Tensor, share: Tensor | None, p: LIFParameters, surrogate: Surrogate
-    ) -> tuple[Tensor, Tensor]:
-        spikes, potentials, final = lif_trace(current, p)
-        ctx.save_for_backward(potentials, spikes)
-        ctx.facts = p, surrogate
-        ctx.set_materialize_grads(False)
-        return spikes, final
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, Tensor | None, None, None]:
-        h, s = ctx.saved_tensors
-        p, surrogate = ctx.facts
-        of_spikes, of_final = grads
-        slope = _slope(h, p, surrogate)
-        out = torch.zeros_like(h) if of_spikes is None else of_spikes * slope
-        carry = _carry(h, s, slope, p)
-        if of_final is not None:
-            out[-1].add_(of_final * (carry if isinstance(carry, float) else carry[-1]))
-        for t in range(len(out) - 2, -1, -1):
-            if isinstance(carry, float):
-                out[t].add_(out[t + 1], alpha=carry)
-            else:
-                out[t].addcmul_(carry[t], out[t + 1])
-        of_share = None
-        if ctx.needs_input_grad[1]:
-            last = torch.zeros_like(out[0]) if of_final is None else of_final
-            of_share = _share_gradient(h, s, torch.cat([out[1:], last[None]]), p)
-        return out, of_share, None, None
-
-
-def lif_final(
-    current: Tensor, p: LIFParameters, surrogate: Surrogate, share: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return spikes, [T, N, n], and final V, [N, n], of :func:`lif_trace`, with gradients.
-
-    Parameters
-    ----------
-    current, p, surrogate
-        As of :func:`lif_trace` and :class:`LIF`.
-    share
-        Scalar that gets the gradient of the decay; the forward pass uses ``p.decay``
-        (Fang et al. 2021, PLIF, with the rounding to Q0.15 passed straight through).
-    """
-    return _LIF.apply(current, share, p, surrogate)
-
-
-def lif(current: Tensor, p: LIFParameters, surrogate: Surrogate) -> Tensor:
-    """Return the spikes, [T, N, n], of :func:`lif_trace`, with a surrogate gradient."""
-    return lif_final(current, p, surrogate)[0]
-
-
-class LIF(nn.Module):
-    """A population of leaky integrate-and-fire neurons.
-
-    Parameters
-    ----------
-    parameters
-        What the neurons do; may be replaced at any time.
-    surrogate
-        Stand-in for the derivative of a spike; :class:`ArcTan` if absent.
-
-    Notes
-    -----
-    The input is the current of each tick, time first: [T, N, n].  The output is of the
-    same shape.
-    """
-
-    def __init__(self, parameters: LIFParameters, surrogate: Surrogate | None = None) -> None:
-        super().__init__()
-        self.neuron = parameters
-        self.surrogate = surrogate or ArcTan()
-
-    def forward(self, current: Tensor) -> Tensor:
-        """Return the spikes, [T, N, n], of the currents, [T, N, n]."""
-        return lif(current, self.neuron, self.surrogate)
+def lif_trace(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor, Tensor]:
+    """Return spikes and H, [T, ..., channels], and the final V, of :func:`simulate`."""
+    run = simulate(current, p)
+    return run.spikes, run.potentials, run.final

@@ -18,9 +18,10 @@ from .. import __version__
 from .calibrate import PopulationReport
 from .checkpoint import FLOAT_FILE
 from .config import TrainConfig
-from .loop import EVALUATION_BATCH, traces
-from .losses import OUTPUT, first_spike_ticks
-from .model import SpikingNetwork
+from .loop import EVALUATION_BATCH, to_events, traces
+from .losses import first_spike_ticks, synaptic_operations
+from .model import Activity, SpikingNetwork
+from .plan import OUTPUT
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,12 @@ def activity_of(
     """Return what the quantised ``model`` does with encoded inputs (S, T, ...)."""
     samples, right = max(len(inputs), 1), 0
     totals = {"input": float(inputs.sum(dtype=np.int64))}
+    operations = 0.0
     for part, trace in enumerate(traces(model, inputs)):
         start = part * EVALUATION_BATCH
+        entered = to_events(inputs[start : start + EVALUATION_BATCH])
+        sent = Activity(entered, trace.spikes, trace.final[OUTPUT])
+        operations += float(synaptic_operations(model, sent)) * len(trace.final[OUTPUT])
         for name, spikes in trace.spikes.items():
             totals[name] = totals.get(name, 0.0) + float(spikes.sum(dtype=torch.float64))
         out = trace.spikes[OUTPUT]
@@ -63,8 +68,6 @@ def activity_of(
         score = (ticks - first_spike_ticks(out)) * (ticks + 1) + out.sum(0)
         guess = score.argmax(1).numpy()
         right += int((guess == labels[start : start + len(guess)]).sum())
-    fan_out = [layer.weight.shape[0] for layer in model.populations()]
-    operations = sum(t * n for t, n in zip(totals.values(), fan_out, strict=False))
     return Behaviour(
         {name: round(total / samples, 3) for name, total in totals.items()},
         round(operations / samples, 1),

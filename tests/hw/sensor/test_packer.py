@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hw.bench import STALLS, send, simulate
+from hw.bench import STALLS, send, simulate, stalled
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom_hw.sensor.packer import WordPacker
@@ -36,7 +36,7 @@ def run(words, stalls=(0.0, 0.0), seed=0, pauses=()):
         cycle = 0
         held = None
         while not ended[0]:
-            ready = rngs[1].random() >= stalls[1]
+            ready = not stalled(rngs[1], stalls[1])
             ctx.set(dut.o.ready, ready)
             _, _, valid, beat = await ctx.tick().sample(dut.o.valid, dut.o.payload)
             now = (beat.data, beat.last)

@@ -1,0 +1,1 @@
+"""Cores on boards without a processor: a serial bridge, and the tops with pins and clocks."""

@@ -1,0 +1,160 @@
+"""Overlays for Zynq boards: a folder that Vivado builds, here or elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..board.hwh import hwh_text
+from ..files import write_atomically
+from ..spec.build import build_id
+from ..spec.config import BuildConfig
+from ..spec.errors import EngineError, UsageError
+from .boards import Board, recipes_folder
+from .manifest import Manifest, describe, sources_digest
+from .settings import VERILOG_FILE, Pin, settings_tcl
+
+VIVADO = ("vivado", "-mode", "batch", "-notrace", "-source", "build.tcl")
+RESULTS = ("spikeloom.bit", "spikeloom.hwh", "spikeloom.xsa")
+SHARED = ("build", "check", "package_ip", "design", "implement")
+NOT_RUN = "not yet run in Vivado: written, and checked against a stub of its commands only"
+VERSIONS = "2022.1 to 2025.2"
+
+
+def sources(
+    board: Board, config: BuildConfig, clock_mhz: float, verilog: str, pins: Sequence[Pin]
+) -> dict[str, bytes]:
+    """Return every file of the folder that Vivado needs, by name."""
+    common = recipes_folder() / "common"
+    scripts = [*SHARED, f"ps_{board.family}"]
+    out = {f"{name}.tcl": (common / f"{name}.tcl").read_bytes() for name in scripts}
+    out["settings.tcl"] = settings_tcl(board, config, clock_mhz, pins).encode()
+    out[VERILOG_FILE] = verilog.encode()
+    # What the driver will find; Vivado writes its own, with the same names and addresses.
+    out["expected.hwh"] = hwh_text(config, family=board.family, clock_mhz=clock_mhz).encode()
+    if board.pins_file:
+        out[board.pins_file.name] = board.pins_file.read_bytes()
+    return out
+
+
+def prepare(board: Board, config: BuildConfig, folder: Path, clock_mhz: float) -> Manifest:
+    """Write the folder and return its manifest.
+
+    Raises :class:`UsageError` for a board of another family, :class:`EngineError` if the
+    gateware cannot be emitted.
+    """
+    if board.family not in ("zynq", "zynqmp"):
+        raise UsageError(f"board {board.name} must be a Zynq for Vivado, not {board.family}")
+    from spikeloom_hw.emit import emit_verilog
+
+    files = sources(board, config, clock_mhz, emit_verilog(config), pins_of(config))
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    manifest = Manifest(
+        board=board.name,
+        preset=config.name,
+        build_id=build_id(config),
+        state="prepared",
+        command=command(board, config, clock_mhz),
+        clock_mhz=clock_mhz,
+        clock_reached_mhz=None,
+        sources_sha256=sources_digest(files),
+        note=NOT_RUN,
+    )
+    manifest.write(folder)
+    return manifest
+
+
+def pins_of(config: BuildConfig) -> list[Pin]:
+    """Return the ports of the core beside clock, reset and buses, such as those of an AER port."""
+    from amaranth.hdl import Shape
+    from amaranth.lib.wiring import In
+
+    from spikeloom_hw.top import port_members
+
+    return [
+        (name, "I" if member.flow is In else "O", Shape.cast(member.shape).width)
+        for name, member in port_members(config).items()
+        if not name.startswith(("s_axi_", "s_axis_", "m_axis_"))
+    ]
+
+
+def command(board: Board, config: BuildConfig, clock_mhz: float) -> str:
+    """Return the command that makes the folder."""
+    clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
+    return f"spikeloom build --board {board.name} --preset {config.name}{clock}"
+
+
+def elsewhere(folder: Path) -> str:
+    """Return the command that runs Vivado in the folder, on a machine that has it."""
+    return f"cd {shlex.quote(str(folder))} && {' '.join(VIVADO)}"
+
+
+def run(folder: Path, manifest: Manifest, seconds: float) -> Manifest:
+    """Run Vivado in a prepared folder and return the manifest of what it built.
+
+    Raises
+    ------
+    EngineError
+        If Vivado is not on PATH (names the command to run elsewhere), fails, does not end in
+        time or leaves a file missing.
+    """
+    program = shutil.which(VIVADO[0])
+    if program is None:
+        raise EngineError(
+            f"{folder} is ready, but Vivado ({VERSIONS}) is not on PATH; on a machine that has it "
+            f"run: {elsewhere(folder)}"
+        )
+    for name in RESULTS:
+        (folder / name).unlink(missing_ok=True)
+    log = folder / "vivado-output.log"
+    try:
+        with log.open("wb") as stream:
+            done = subprocess.run(
+                [program, *VIVADO[1:]], cwd=folder, stdout=stream, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, check=False, timeout=seconds, env={**os.environ},
+            )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"Vivado must end within {seconds:g} s; it did not; give it longer with --time-limit"
+        ) from None
+    if done.returncode:
+        raise EngineError(f"Vivado failed with code {done.returncode}: {_reason(log)}; see {log}")
+    return _built(folder, manifest)
+
+
+def _built(folder: Path, manifest: Manifest) -> Manifest:
+    missing = [name for name in (*RESULTS, "result.json") if not (folder / name).is_file()]
+    if missing:
+        raise EngineError(
+            f"Vivado must leave {', '.join(RESULTS)} in {folder}; {missing[0]} is not"
+        )
+    try:
+        result = json.loads((folder / "result.json").read_text("utf-8"))
+        tools = {"vivado": str(result["vivado"])}
+        reached = float(result["clock_reached_mhz"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"{folder}/result.json must say version and clock: {error}") from None
+    built = Manifest(
+        **{
+            **vars(manifest),
+            "state": "built",
+            "tools": tools,
+            "clock_reached_mhz": reached,
+            "files": {name: describe(folder / name) for name in RESULTS},
+            "note": "",
+        }
+    )
+    built.write(folder)
+    return built
+
+
+def _reason(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").splitlines()
+    errors = [line.strip() for line in lines if line.startswith(("ERROR", "spikeloom:"))]
+    return "; ".join((errors or [line for line in lines if line.strip()])[-2:]) or "it said nothing"

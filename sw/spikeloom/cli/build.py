@@ -1,0 +1,71 @@
+"""``spikeloom build``: a bitstream for a board."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..spec.errors import UsageError
+
+NAME = "build"
+HELP = "build a bitstream for a board, or prepare everything that its vendor's tool needs"
+EXAMPLE = "spikeloom build --board pynq-z2 --preset pynq-z2 --out overlay"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument("--board", required=True, help="the board; --board help lists them")
+    parser.add_argument("--preset", help="the build (the board's own)")
+    parser.add_argument("--out", metavar="DIR", help="folder of the result (build/BOARD/PRESET)")
+    parser.add_argument("--clock-mhz", type=float, metavar="F", help="clock (the board's own)")
+    parser.add_argument("--seed", type=int, default=1, help="ecp5: seed of the placement (1)")
+    parser.add_argument(
+        "--tries", type=int, default=1, metavar="N", help="ecp5: seeds to try until the clock fits"
+    )
+    parser.add_argument(
+        "--prepare-only", action="store_true", help="Zynq: write the folder, do not run Vivado"
+    )
+    parser.add_argument(
+        "--time-limit", type=float, default=36000, metavar="S", help="seconds per tool (36000)"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Build, or say what to run elsewhere."""
+    from ..bitstreams import boards, ecp5, vivado
+    from ..report import table
+    from ..spec.config import preset
+
+    if args.board == "help":
+        rows = [(b.name, b.title, b.part, b.preset, b.clock_mhz) for b in boards.boards().values()]
+        print(table(rows, ("board", "title", "part", "preset", "MHz")))
+        return 0
+    board = boards.board(args.board)
+    config = preset(args.preset or board.preset)
+    clock_mhz = board.clock_mhz if args.clock_mhz is None else args.clock_mhz
+    if not 1 <= clock_mhz <= 500:
+        raise UsageError(f"--clock-mhz must be from 1 to 500, not {clock_mhz:g}")
+    if not args.time_limit > 0:
+        raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
+    if args.tries < 1:
+        raise UsageError(f"--tries must be at least 1, not {args.tries}")
+    if args.prepare_only and board.family == "ecp5":
+        raise UsageError("--prepare-only belongs to boards that need Vivado")
+    folder = Path(args.out or Path("build") / board.name / config.name)
+    if board.family == "ecp5":
+        seeds = range(args.seed, args.seed + args.tries)
+        manifest = ecp5.build(board, config, folder, clock_mhz, args.time_limit, seeds)
+    else:
+        manifest = vivado.prepare(board, config, folder, clock_mhz)
+        if args.prepare_only:
+            print(f"{folder} is ready; Vivado ({vivado.VERSIONS}) builds it with:")
+            print(vivado.elsewhere(folder))
+            return 0
+        manifest = vivado.run(folder, manifest, args.time_limit)
+    print(f"{folder}: {', '.join(manifest.files)}; build {manifest.build_id} ({config.name})")
+    used = ", ".join(f"{name} {count:g}" for name, count in manifest.resources.items())
+    reached = manifest.clock_reached_mhz or 0
+    print(
+        f"clock {clock_mhz:g} MHz, by timing analysis {reached:g} MHz{'; ' + used if used else ''}"
+    )
+    return 0

@@ -1,0 +1,400 @@
+"""The performance model: how many clock cycles a sample takes, and why.
+
+The formula is in docs/core.md; this is the same in NumPy.  It follows the core's chain of work
+from tick to tick: replays of delayed spikes, then population by population, beside the last ones
+the input of the next tick.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec.manifest import BuildFacts, PlacedPopulation
+from ..spec.numfmt import MAGNITUDE_MAX
+from ..spec.tables import POPULATIONS, REPLAYS, unpack_row
+from .traffic import (
+    Images,
+    Int64,
+    Spikes,
+    input_pairs,
+    is_grouped,
+    operations,
+    spike_pairs,
+)
+
+DIGITS = MAGNITUDE_MAX.bit_length()
+HISTORY_TICKS = 63
+
+START = 6
+"""From the first beat of a run to its first operation."""
+TICK_SILENT = 2
+END_SILENT = 6
+ROW_AT_REST = 3
+"""A population of which no row is active."""
+SWEEP = 14
+"""From the last SWEEP of a population to the next population."""
+OPEN = 9
+"""From the last SWEEP until the input is let in."""
+WRITES_LATER = 6
+"""Stages by which a SWEEP writes later than an ADD."""
+SPIKES = 12
+"""From a SWEEP, and the operations of its spikes, to the next population."""
+LOOK_UP = 4
+"""Further cycles before the first operation of a grouped projection."""
+DIVIDE = 19
+"""A row of a multi-spike population."""
+MASK = 3
+"""A mask of spikes that a replay looks at."""
+REPLAY = 7
+REPLAY_EARLY = 4
+"""A replay, and one whose tick lies before the sample."""
+READOUT = 10
+"""A row of potentials that is sent, beside a cycle for each neuron."""
+HELD_PAIRS = 2
+"""Pairs on their way between encoder and walker."""
+CREDITS = 8
+"""Masks of spikes that may wait."""
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """What a run takes.
+
+    Parameters
+    ----------
+    ticks
+        int64 of shape (samples, ticks): from the token of a tick to that of the next.
+    samples
+        int64 of shape (samples,): the core's own count, :attr:`RunResult.cycles`.
+    parts
+        Cycles of all samples by the part of the work that the core waited for: ``input``,
+        ``replays``, each population (its sweep, and the operations of its spikes) and ``end`` of
+        the samples.
+    """
+
+    ticks: Int64
+    samples: Int64
+    parts: dict[str, int]
+
+    @property
+    def bottleneck(self) -> str:
+        """The part that takes the most cycles."""
+        return max(self.parts, key=lambda name: self.parts[name])
+
+
+def cycles_of(
+    build: BuildFacts,
+    images: Images,
+    spikes: Spikes,
+    potentials: Mapping[str, NDArray[Any]] | None = None,
+    final: Mapping[str, NDArray[Any]] | None = None,
+) -> Cycles:
+    """Return the cycles of a run of a compiled network.
+
+    Parameters
+    ----------
+    build, images
+        Of :class:`~spikeloom.compile.Compiled`, or of a compiled artefact.
+    spikes
+        Values of every input and spikes of every population by name, integers of shape
+        (samples, ticks, neurons): a run of the golden model, or random ones of some rate.
+    potentials, final
+        H, of shape (samples, ticks, neurons), and V after the last tick, (samples, neurons),
+        of every population: they tell which rows are at rest.  Without them none is.
+
+    Streams are taken never to wait.
+    """
+    return _Model(build, images, spikes, potentials, final).run()
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """A population, and per tick what it gives to do."""
+
+    placed: PlacedPopulation
+    entry: dict[str, int]
+    active: NDArray[np.bool_]  # (all ticks, rows)
+    ending: NDArray[np.bool_]  # (samples, rows)
+    work: Int64  # (all ticks, rows): cycles of the operations of its spikes
+    last_mask: Int64  # (all ticks, rows): of them, those of the last digit
+    per_pair: float  # cycles of a pair, on average
+    look_up: int
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.placed.name
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A population in a tick.
+
+    ``cycles`` until the next population, ``swept`` until its last SWEEP (0: it has none), ``work``
+    the operations of its spikes behind that; ``blocks`` counts cycles in which no input may go.
+    """
+
+    name: str
+    cycles: int
+    swept: int = 0
+    work: int = 0
+    blocks: int = 0
+
+
+class _Model:
+    def __init__(
+        self,
+        build: BuildFacts,
+        images: Images,
+        spikes: Spikes,
+        potentials: Mapping[str, NDArray[Any]] | None,
+        final: Mapping[str, NDArray[Any]] | None,
+    ) -> None:
+        self.build, self.images, self.spikes = build, images, spikes
+        self.lanes = build.config.lanes
+        self.late = int(build.config.graded)
+        shape = np.asarray(spikes[build.populations[1].name]).shape
+        self.n_samples, self.n_ticks = shape[:2]
+        entries = [unpack_row(POPULATIONS, row) for row in images["populations"]]
+        self.populations = [
+            self._facts(placed, entry, potentials, final)
+            for placed, entry in zip(build.populations[1:], entries[1:], strict=True)
+        ]
+        first, count = entries[0]["first_projection"], entries[0]["n_projections"]
+        pairs = input_pairs(spikes, build.inputs)
+        work = np.maximum(operations(pairs, images, first, count), 1)
+        self.input = np.bincount(pairs.block, work, self.n_samples * self.n_ticks).astype(np.int64)
+        self.input_look_up = LOOK_UP * is_grouped(images, first, count)
+        self.opens = max(
+            (i for i, p in enumerate(self.populations) if p.entry["opens_input"]), default=0
+        )
+        self.replay_work = self._replays()
+        self.parts: Counter[str] = Counter()
+
+    def _flat(self, name: str) -> NDArray[Any]:
+        values = np.asarray(self.spikes[name])
+        return values.reshape(self.n_samples * self.n_ticks, -1)
+
+    def _facts(
+        self,
+        placed: PlacedPopulation,
+        entry: dict[str, int],
+        potentials: Mapping[str, NDArray[Any]] | None,
+        final: Mapping[str, NDArray[Any]] | None,
+    ) -> _Facts:
+        counts = self._flat(placed.name)
+        first, count = entry["first_projection"], entry["n_projections"]
+        pairs = spike_pairs(counts, self.lanes, placed.multi_spike)
+        work = np.maximum(operations(pairs, self.images, first, count), 1)
+        digits = DIGITS if placed.multi_spike else 1
+        shape = (len(counts), placed.n_rows, digits)
+        masks = np.bincount(pairs.block, work, int(np.prod(shape))).astype(np.int64)
+        masks = masks.reshape(shape)
+        active = self._rows(None if potentials is None else potentials[placed.name], placed)
+        active = active | bool(entry["always_visit"]) | self._resting(counts, placed, entry)
+        ending = self._rows(None if final is None else final[placed.name], placed)
+        return _Facts(
+            placed=placed,
+            entry=entry,
+            active=active,
+            ending=ending | bool(entry["always_clear"]),
+            work=masks.sum(axis=2),
+            last_mask=masks[:, :, -1],
+            per_pair=float(work.mean()) if len(work) else 0.0,
+            look_up=LOOK_UP * is_grouped(self.images, first, count),
+        )
+
+    def _resting(
+        self, counts: NDArray[Any], placed: PlacedPopulation, entry: dict[str, int]
+    ) -> NDArray[np.bool_]:
+        """Return the rows with a refractory neuron."""
+        fired = self._rows(counts, placed).reshape(self.n_samples, self.n_ticks, -1)
+        out = np.zeros_like(fired)
+        for back in range(1, min(entry["refractory"], self.n_ticks - 1) + 1):
+            out[:, back:] |= fired[:, :-back]
+        return out.reshape(-1, placed.n_rows)
+
+    def _rows(self, values: NDArray[Any] | None, placed: PlacedPopulation) -> NDArray[np.bool_]:
+        """Return whether any neuron of each row has a value, bool of shape (..., rows)."""
+        if values is None:
+            return np.ones((1, placed.n_rows), np.bool_)
+        flat = np.asarray(values).reshape(-1, placed.n_neurons) != 0
+        padded = np.pad(flat, ((0, 0), (0, placed.n_rows * self.lanes - placed.n_neurons)))
+        some: NDArray[np.bool_] = padded.reshape(-1, placed.n_rows, self.lanes).any(axis=2)
+        return some
+
+    def _replays(self) -> Int64:
+        """Return the cycles of the replays before each tick, int64 of shape (samples, ticks)."""
+        out = np.zeros((self.n_samples, self.n_ticks), np.int64)
+        rows = [unpack_row(REPLAYS, row) for row in self.images.get("replays", ())]
+        kept = self._kept_masks()
+        if not rows or not kept.any():
+            return out
+        held = np.zeros_like(out, np.bool_)
+        for back in range(1, min(HISTORY_TICKS, self.n_ticks - 1) + 1):
+            held[:, back:] |= kept[:, : self.n_ticks - back] > 0
+        for row in rows:
+            delay, first, count = row["delay"], row["first_projection"], row["n_projections"]
+            source = self.populations[row["population"] - 1]
+            pairs = spike_pairs(self._flat(source.name), self.lanes, source.placed.multi_spike)
+            digits = DIGITS if source.placed.multi_spike else 1
+            ticks = pairs.block // (digits * source.placed.n_rows)
+            cost = operations(pairs, self.images, first, count)
+            work = np.bincount(ticks, cost, out.size).reshape(out.shape).astype(np.int64)
+            look_up = LOOK_UP * is_grouped(self.images, first, count)
+            cycles = np.full_like(out, REPLAY_EARLY)
+            then = slice(None, max(self.n_ticks - delay, 0))
+            with_work = np.where(work > 0, work + SPIKES + look_up, 0)
+            cycles[:, delay:] = np.maximum(REPLAY + MASK * kept, with_work)[:, then]
+            out += cycles
+        return np.where(held, out + 1, 0)
+
+    def _kept_masks(self) -> Int64:
+        """Return the masks that each tick leaves in the history."""
+        out = np.zeros((self.n_samples, self.n_ticks), np.int64)
+        for population in self.populations:
+            if population.entry["records"]:
+                counts = self._flat(population.name)
+                pairs = spike_pairs(counts, self.lanes, population.placed.multi_spike)
+                digits = DIGITS if population.placed.multi_spike else 1
+                masks = np.unique(pairs.block) // (digits * population.placed.n_rows)
+                out += np.bincount(masks, minlength=out.size).reshape(out.shape)
+        return out
+
+    def run(self) -> Cycles:
+        """Follow the tokens of all samples."""
+        ticks = np.zeros((self.n_samples, self.n_ticks), np.int64)
+        samples = np.zeros(self.n_samples, np.int64)
+        start = START + int(self.input[0]) if self.input.size else START
+        self.parts["input"] += start
+        samples[0] = start
+        for sample in range(self.n_samples):
+            for tick in range(self.n_ticks):
+                at = sample * self.n_ticks + tick
+                following = int(self.input[at + 1]) if tick + 1 < self.n_ticks else 0
+                ticks[sample, tick] = self._tick(at, int(self.replay_work[sample, tick]), following)
+            samples[sample] += ticks[sample].sum()
+            at = (sample + 1) * self.n_ticks
+            following = int(self.input[at]) if at < len(self.input) else 0
+            whole, own = self._end(sample, following)
+            samples[sample] += own
+            if sample + 1 < self.n_samples:
+                samples[sample + 1] += whole - own
+        return Cycles(ticks, samples, dict(self.parts))
+
+    def _chain(self, steps: list[_Step], before: int, following: int) -> int:
+        """Return the cycles until the next token is taken, and note what they went into.
+
+        ``before`` counts cycles before the first step; ``following`` is the input's work.
+        """
+        alone = before + sum(step.cycles for step in steps) + 1
+        first, own, later = steps[: self.opens], steps[self.opens], steps[self.opens + 1 :]
+        begin = before + sum(step.cycles for step in first)
+        shares = Counter({own.name: (own.swept + OPEN if own.swept else ROW_AT_REST) + own.work})
+        beside = begin + shares[own.name] + following
+        begin += own.cycles
+        for step in later:
+            if beside > begin:
+                beside += step.blocks
+                shares[step.name] += step.blocks
+            begin += step.cycles
+        self.parts["replays"] += before
+        if not following or beside <= alone:
+            first, shares = steps, Counter({steps[-1].name: 1})
+        else:
+            shares["input"] += following
+        for step in first:
+            shares[step.name] += step.cycles
+        self.parts.update(shares)
+        return max(alone, beside) if following else alone
+
+    def _tick(self, at: int, replays: int, following: int) -> int:
+        steps = [self._population(population, at) for population in self.populations]
+        if not replays and not any(step.swept for step in steps):
+            return self._silent("input", TICK_SILENT, following)
+        return self._chain(steps, replays, following)
+
+    def _silent(self, part: str, least: int, following: int) -> int:
+        """Return the cycles of a token that finds every row at rest."""
+        cycles = max(least, following + 2 + self.input_look_up if following else 0)
+        self.parts[part] += cycles
+        return cycles
+
+    def _population(self, population: _Facts, at: int) -> _Step:
+        """Return what a tick of a population takes."""
+        rows = _row_numbers(population.active, at)
+        if not rows:
+            return _Step(population.name, ROW_AT_REST)
+        work = population.work[at]
+        if population.placed.multi_spike:
+            return self._divided(population, at, rows)
+        grant = finish = 0
+        taken: list[int] = []
+        for number, row in enumerate(rows):
+            grant += 1
+            if number >= CREDITS:
+                grant = max(grant, taken[number - CREDITS])
+            own = int(work[row])
+            taken.append(grant + CREDITS + self.late)
+            if own:
+                taken[-1] = max(taken[-1] + 1, finish - 2)
+                begin = grant + SPIKES - 1 + self.late + population.look_up
+                finish = max(finish, begin) + own
+        cycles = max(grant + SWEEP + self.late, finish + 1)
+        total = int(work.sum())
+        return _Step(population.name, cycles, grant, total, self._blocked(len(rows)) + total)
+
+    def _blocked(self, rows: int) -> int:
+        """Return the cycles in which SWEEPs are issued, or write back in the place of an ADD."""
+        return rows + min(rows, WRITES_LATER + self.late)
+
+    def _divided(self, population: _Facts, at: int, rows: list[int]) -> _Step:
+        """Return what a tick of a multi-spike population takes, row by row."""
+        work, last = population.work[at], population.last_mask[at]
+        swept = left = waits = 0
+        for row in rows:
+            swept += DIVIDE + waits
+            left += int(work[row])
+            waits = max(left - int(last[row]) - round(HELD_PAIRS * population.per_pair), 0)
+            waits += bool(work[row])
+            left = max(left - waits, 0)
+        left += waits
+        cycles = swept + max(SWEEP + self.late, left + 2)
+        return _Step(population.name, cycles, swept, left, DIVIDE * len(rows) + int(work.sum()))
+
+    def _end(self, sample: int, following: int) -> tuple[int, int]:
+        """Return the cycles of END until the next tick's token, and those until it is sent."""
+        steps = []
+        for population in self.populations:
+            rows = _row_numbers(population.ending, sample)
+            swept = len(rows)
+            cycles = swept + SWEEP + self.late if rows else ROW_AT_REST
+            probe = 0
+            if population.entry["probe_end"]:
+                last = population.placed.n_rows - 1
+                lanes = (population.entry["lanes_last"] if r == last else self.lanes for r in rows)
+                probe = sum(lane + READOUT for lane in lanes) + 1
+            steps.append(
+                _Step(
+                    "end",
+                    cycles + probe,
+                    swept=swept and swept + probe,
+                    blocks=self._blocked(swept) + probe,
+                )
+            )
+        if not any(step.swept for step in steps):
+            return self._silent("end", END_SILENT, following), END_SILENT
+        own = sum(step.cycles for step in steps) + 2
+        return max(own, self._chain(steps, 0, following)), own
+
+
+def _row_numbers(active: NDArray[np.bool_], at: int) -> list[int]:
+    """Return the rows that are active; a single row of flags stands for all."""
+    rows: list[int] = np.flatnonzero(active[at if len(active) > 1 else 0]).tolist()
+    return rows

