@@ -273,7 +273,7 @@ PROOFS = (
     Proof(
         "encoder_loses_nothing", "encoder", lambda module: module.SpikeEncoder(PLAIN), encoder,
         ("empties.eq(~holds | (step & ~many))", "empties.eq(~holds | step)"),
-        depth=10,
+        depth=8,
     ),
     Proof(
         "arbiter", "issue", lambda module: module.Issue(PLAIN), arbiter,
