@@ -70,8 +70,11 @@ CONTRACT_BUILDS = (
 CLUSTER_BUILDS = (
     replace(
         CONTRACT_BUILDS[0],
-        **{"name": "cluster-4", "state_rows": 64, "parameter_rows": 64},
-        **{"cores": 4, "link_beats": 4096},
+        name="cluster-4",
+        state_rows=64,
+        parameter_rows=64,
+        cores=4,
+        link_beats=4096,
     ),
 )
 """The whole contract on four cores, with links for some long delays, though not for all."""
