@@ -167,8 +167,9 @@ def rows_of_walker(m: Module, dut: Any) -> None:
     stream_rule(m, dut.i, "i", Assume)
     pair, count, active = Signal.like(dut.i.payload), Signal(3), Signal()
     source, op = dut.i.payload, dut.o.payload
+    # The assumptions bound the fields, so that narrow products are exact.
     last = Signal(20)
-    m.d.comb += last.eq((entry.n_rows - 1) * entry.stride + entry.weight_base)
+    m.d.comb += last.eq((entry.n_rows - 1)[:2] * entry.stride[:4] + entry.weight_base)
     m.d.comb += [
         Assume(dut.restart == ~begun),
         Assume(dut.n_projections == 1),
@@ -188,7 +189,7 @@ def rows_of_walker(m: Module, dut: Any) -> None:
         Cover(sends & (count == 3) & (op.even == PLAIN.weight_rows - 1)),
     ]
     with m.If(dut.o.valid):
-        first = entry.weight_base + count * entry.stride
+        first = entry.weight_base + count[:2] * entry.stride[:4]
         m.d.comb += [
             Assert(op.row == entry.row_base + count),
             Assert(op.even_valid == pair.even_valid),
@@ -229,6 +230,9 @@ def runs_of_groups(m: Module, dut: Any) -> None:
     """The runs of each group are read once, in order, and no other."""
     stream_rule(m, dut.i, "i", Assume)
     read = past(m, dut.group_read, "group_read")
+    asked = Signal(16)
+    with m.If(dut.i.valid & dut.i.ready):
+        m.d.sync += asked.eq(dut.i.payload.group)
     row = dut.group_row
     stable(m, row, "group_row", when=~read)
     m.d.comb += [
@@ -250,7 +254,7 @@ def runs_of_groups(m: Module, dut: Any) -> None:
         ]
     m.d.comb += [
         Assert(held < 3),
-        Assert(~dut.group_read | (dut.group_index == dut.i.payload.group)),
+        Assert(~dut.group_read | (dut.group_index == asked)),
         Assert(~dut.run_read | ((held != 0) & (dut.run_index == first[0]))),
         Assert(~dut.run_read | (first[0] < GROUPED.runs)),
         Assert(~dut.idle | (held == 0)),
