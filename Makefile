@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY2 := $(VENV2)/.ready
 READY_FRAMEWORKS := $(VENV_FRAMEWORKS)/.ready
-EXTRAS := host,events,nir,train,search,tensorboard,hw,sim,synth,pynq,serial,docs,dev
+EXTRAS := host,events,nir,train,search,tensorboard,hw,sim,synth,formal,pynq,serial,docs,dev
 VENV_PYNQ3 := .venv-pynq3
 VENV_PYNQ4 := .venv-pynq4
 # A PYNQ 3.1 image has Python 3.10 and NumPy 1.21; where there is no Python 3.10, $(PYTHON) will do.
@@ -35,7 +35,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types unit unit-numpy2 unit-pynq3 unit-pynq4 board-wheel \
-    faults docs reference campaign frameworks-env clean distclean
+    faults docs reference campaign formal frameworks-env clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -126,6 +126,9 @@ reference: $(READY)  ## write docs/reference/ anew from the specification
 
 campaign: $(READY)  ## random networks, golden model against gateware
 	$(BIN)/python -m spikeloom_sim.campaign $(ARGS)
+
+formal: $(READY)  ## proofs about the gateware (ARGS="--jobs 1 NAME" for some of them)
+	PYTHONPATH=tests $(BIN)/python -m formal $(ARGS)
 
 frameworks-env: $(READY_FRAMEWORKS)  ## snnTorch, SpikingJelly and Norse for the tests of NIR
 

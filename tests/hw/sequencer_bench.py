@@ -102,9 +102,10 @@ class SequencerBench(Elaboratable):
         ctx.set(d.readout.ready, ready)
         names = (
             "token.ready", "o.valid", "o.payload", "readout.valid", "readout.payload",
-            "beats.valid", "beats.payload", "restart_input", "population", "hold", "input_open",
-            "replay", "begins", "ends", "end_taken", "tick_sent", "sample_sent",
-            "digit_formed", "dividing", "ending", "biased", "divides", "ready", "idle",
+            "beats.valid", "beats.payload", "restart_input", "restart_spikes", "population",
+            "hold", "input_open", "replay", "begins", "ends", "end_taken", "tick_sent",
+            "sample_sent", "digit_formed", "dividing", "ending", "biased", "divides",
+            "ready", "idle",
         )  # fmt: skip
         signals = []
         for name in names:
@@ -123,6 +124,8 @@ class SequencerBench(Elaboratable):
         if self.replaying:
             self.replaying -= 1
             assert not seen["o.valid"], "no operation during replays"
+        if seen["restart_spikes"] or seen["beats.valid"]:
+            assert not self.masks, "spikes of the population before are left"
         if seen["restart_input"]:
             add(("inputs",))
         if seen["o.valid"]:

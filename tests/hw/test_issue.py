@@ -27,7 +27,9 @@ class Op:
     shift: int = 0
 
     def payload(self, graded=False):
-        scale = {"magnitude": self.magnitude, "shift": self.shift} if graded else {}
+        # the sequencer leaves the scale of its operations open
+        magnitude = self.magnitude if self.kind == OpKind.ADD else 0
+        scale = {"magnitude": magnitude, "shift": self.shift} if graded else {}
         return {
             **scale,
             "kind": self.kind,
