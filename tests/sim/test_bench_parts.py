@@ -42,4 +42,4 @@ def test_figures_of_sweeps_and_output(engine_cache):
     tick, skipped, output = parts.sweeps_and_output(config, "verilator")
     assert 15 < tick.measured <= 16  # one row of the 32 is active
     assert skipped.measured == skipped.bound == 63 - 32
-    assert 0.9 < output.measured <= 1
+    assert 0.85 < output.measured < 1  # 8 masks of two pairs wait: a small build pauses
