@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .catalogue import PROOFS
+from .catalogue import ALL, PROOFS
 from .prover import JUDGES, Proof, missing_program
 
 
@@ -35,8 +35,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="part of a proof's name")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_args()
-    names = arguments.names or [""]
-    chosen = [p for p in PROOFS if any(name in p.name for name in names)]
+    names = arguments.names
+    chosen = [p for p in ALL if any(name in p.name for name in names)] if names else PROOFS
     if not chosen:
         parser.error(f"no proof has {' or '.join(names)} in its name")
     program = missing_program()

@@ -237,6 +237,7 @@ def runs_of_groups(m: Module, dut: Any) -> None:
     stable(m, row, "group_row", when=~read)
     m.d.comb += [
         Assume(row.first_run + row.n_runs <= GROUPED.runs),
+        Assume(row.n_runs <= 3),
         Assume(dut.i.payload.group < GROUPED.groups),
     ]
     # Runs still to come of the groups that have been read, oldest first.
@@ -292,6 +293,6 @@ PROOFS = (
     Proof(
         "fan_out_runs", "fanout", lambda module: module.FanOut(GROUPED), runs_of_groups,
         ("last.eq(left == 1)", "last.eq(left == 0)"),
-        depth=12, reach=14,
+        depth=9, reach=14,
     ),
 )  # fmt: skip
