@@ -109,7 +109,14 @@ def cycles_of(
         H, of shape (samples, ticks, neurons), and V after the last tick, (samples, neurons),
         of every population: they tell which rows are at rest.  Without them none is.
 
-    Streams are taken never to wait.  Raises :class:`UsageError` for a build of several cores.
+    Raises
+    ------
+    UsageError
+        For a build of several cores.
+
+    Notes
+    -----
+    Streams are taken never to wait.
     """
     if build.config.cores != 1:
         raise UsageError(f"the performance model counts one core, not {build.config.cores}")
