@@ -42,6 +42,8 @@ RULES = {
     "spikeloom.compile": Rule(("spikeloom.compile", SPEC, "spikeloom.artefact", "numpy")),
     # Files of events are read where they are streamed.
     "spikeloom.board": Rule(BOARD, ("pynq", "serial", "spikeloom.events")),
+    # Sizes builds by the models of cycles and area; the areas are a table in a file.
+    "spikeloom.tailor": Rule(("spikeloom.tailor", SPEC, "spikeloom.compile", "numpy")),
     # Classes that derive from pynq's; imported inside functions.
     "spikeloom.board.pynq_overlay": Rule((*BOARD, "pynq")),
     "spikeloom.train": Rule(

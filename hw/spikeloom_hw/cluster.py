@@ -21,8 +21,12 @@ from .merge import Merge
 from .router import Router
 from .table import TableMemory
 
-INPUT_BEATS = 32
-ANSWER_BEATS = 64
+INPUT_BEATS = 512
+"""Beats of the host that wait for a core; side by side, those of its next sample."""
+
+ANSWER_BEATS = 512
+"""Beats of a core's answer that wait for their turn."""
+
 OUTPUT_BEATS = 4
 
 
@@ -39,7 +43,8 @@ class Cluster(wiring.Component):
     many ticks as a delay reaches back.  The host's words for it come: a core takes those of its
     tick before it waits for another core.
 
-    Side by side every core runs the whole network; samples are dealt to them in turn.
+    Side by side every core runs the whole network; samples are dealt to them in turn.  The cores
+    work at the same time as far as samples and answers fit their buffers.
 
     Members
     -------

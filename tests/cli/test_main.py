@@ -28,7 +28,8 @@ def process(*argv, **options):
 def test_every_command_is_there():
     assert sorted(NAMES) == sorted(
         ["demo", "train", "convert", "search", "compile", "encode", "run", "verify", "inspect",
-         "emit", "synth", "build", "bench", "doctor", "import", "simulate-nir", "export-nir"]
+         "emit", "tailor", "synth", "build", "bench", "doctor", "import",
+         "simulate-nir", "export-nir"]
     )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ PROOFS = (
     ),
     _proof(
         "fan_out", "fanout", lambda module: module.FanOut(GROUPED), rules("o", ("i",)),
-        ("with m.If(~holds | self.o.ready):", "with m.If(1):"),
+        ("with m.If(~holds | self.o.ready):", "with m.If(1):"), depth=9,
     ),
     _proof(
         "readout", "readout", lambda module: module.Readout(PLAIN), rules("o", ("request",)),

@@ -101,8 +101,8 @@ def test_other_weights_in_the_core_are_found(monkeypatch):
     """The images of a network with other weights; the golden model runs the first."""
     real = module.draw
 
-    def redrawn(seed, number, contract):
-        case = real(seed, number, contract)
+    def redrawn(seed, number, *kinds):
+        case = real(seed, number, *kinds)
         part = case.network.projections[0]
         weights = np.where(part.weights == 0, 1, -part.weights.astype(int)).clip(-128, 127)
         other = replace(case.network, projections=(

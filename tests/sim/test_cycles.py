@@ -1,6 +1,7 @@
 """The performance model against the core's own CYCLES counter."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from spikeloom.board.driver import Board
 from spikeloom.compile import compile_network
 from spikeloom.compile.cycles import cycles_of
 from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
 from spikeloom_sim.campaign import CONTRACT_BUILDS
@@ -74,6 +76,16 @@ def test_a_tick_by_hand():
     # tick 0: 1 row + 9, then 4 pairs; its own sweep alone would take 1 + 14 + 1
     assert found.ticks.tolist() == [[max(16, 1 + 9 + 4), 16]]
     assert found.bottleneck == "a"
+
+
+def test_several_cores_are_refused():
+    done = compile_network(
+        NETWORKS["dense"](np.random.default_rng(1)),
+        BuildConfig("t", lanes=8, state_rows=16, weight_rows=512),
+    )
+    build = replace(done.build, config=replace(done.build.config, cores=2))
+    with pytest.raises(UsageError, match="counts one core, not 2"):
+        cycles_of(build, done.images, {})
 
 
 def test_without_potentials_no_row_is_at_rest():

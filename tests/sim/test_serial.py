@@ -4,6 +4,7 @@ import importlib.util
 import os
 import threading
 import tty
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,7 +203,7 @@ def test_unfinished_request_is_forgotten(link):
 
 def test_another_build_and_another_bridge_are_refused(link, artefact, monkeypatch):
     with pytest.raises(CompatError, match="the artefact is compiled for build"):
-        Board(link).connect(artefact.build.__class__("0" * 16, CONFIG, artefact.build.populations))
+        Board(link).connect(replace(artefact.build, id="0" * 16, config=CONFIG))
     monkeypatch.setattr(serial, "VERSION", 9)
     with pytest.raises(LinkError, match="must have version 9, not 1"):
         link.connect()

@@ -29,6 +29,7 @@ from . import (
     search,
     simulate_nir,
     synth,
+    tailor,
     train,
     verify,
 )
@@ -37,7 +38,7 @@ from . import compile as compile_command
 COMMANDS = (
     *(demo, train, convert, search, compile_command, encode, run, verify),
     *(import_nir, simulate_nir, export_nir),
-    *(inspect, emit, synth, build, bench, doctor),
+    *(inspect, tailor, emit, synth, build, bench, doctor),
 )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec.errors import UsageError
 from ..spec.manifest import BuildFacts, PlacedPopulation
 from ..spec.numfmt import MAGNITUDE_MAX
 from ..spec.tables import POPULATIONS, REPLAYS, unpack_row
@@ -108,8 +109,17 @@ def cycles_of(
         H, of shape (samples, ticks, neurons), and V after the last tick, (samples, neurons),
         of every population: they tell which rows are at rest.  Without them none is.
 
+    Raises
+    ------
+    UsageError
+        For a build of several cores.
+
+    Notes
+    -----
     Streams are taken never to wait.
     """
+    if build.config.cores != 1:
+        raise UsageError(f"the performance model counts one core, not {build.config.cores}")
     return _Model(build, images, spikes, potentials, final).run()
 
 

@@ -263,8 +263,8 @@ class BuildFacts:
 
     @property
     def is_chain(self) -> bool:
-        """Whether the populations are spread over several cores."""
-        return self.n_cores > 1 and not self.side_by_side
+        """Whether the cores are a chain, be it of one core: its words go by the routes table."""
+        return self.config.cores > 1 and not self.side_by_side
 
     def on_core(self, core: int) -> tuple[int, ...]:
         """Return the indexes of the populations on core ``core``, in its table's order."""

@@ -1,0 +1,132 @@
+"""The area model: what a build takes of a device, from measured builds.
+
+``measured.json`` holds builds mapped by ``spikeloom synth --features --json FILE``.  LUTs and
+flip-flops are a straight line over the lanes of the plain builds, plus what each feature added at
+16 lanes: in every lane for features of the lanes, once for those of the core.  Block RAMs and
+multipliers are counted from the sizes.  Figures of ECP5 are those of 7 series, times ratios that
+``spikeloom synth`` measured for the same builds on both.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..spec.config import BuildConfig
+
+TABLE = Path(__file__).with_name("measured.json")
+LANES = 16
+"""Lanes of the builds that show what a feature adds."""
+
+LANE_FEATURES = ("graded", "refractory", "current", "multi_spike")
+LUTS_PER_STATE_ROW = 12 / 32
+"""Of a lane's potentials: 18 bits in RAM32M, 6 bits by 32 in 4 LUTs (UG474)."""
+LUTS_PER_PARAMETER_ROW = 36 / 32
+"""Of a lane's threshold, decay and bias, likewise."""
+HISTORY_EXTRA_BITS = 16
+"""Beside a bit per lane a row of the history has its number, digit and population."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a device has, and how much more or fewer cells it takes than a 7 series device.
+
+    ``clock_mhz`` is assumed where no clock is given; no build has shown it on a board.
+    """
+
+    name: str
+    available: dict[str, float]
+    ratios: dict[str, float]
+    clock_mhz: float
+
+
+def _device(name: str, counts: tuple[int, int, int, int], clock: float, **ratios: float) -> Device:
+    names = ("LUT", "FF", "block RAM", "multiplier")
+    return Device(name, dict(zip(names, map(float, counts), strict=True)), ratios, clock)
+
+
+DEVICES = {
+    device.name: device
+    for device in (
+        # DS190; DS891; FPGA-DS-02012.  A DP16KD is half an RAMB36.
+        _device("xc7z020", (53_200, 106_400, 140, 220), 100.0),
+        _device("zu3", (70_560, 141_120, 216, 360), 100.0),
+        _device(
+            "ecp5-85", (83_640, 83_640, 208, 156), 45.0, LUT=2.25, FF=1.45, **{"block RAM": 2.0}
+        ),
+    )
+}
+SHARE = {"LUT": 0.75, "FF": 0.75, "block RAM": 0.75, "multiplier": 1.0}
+"""How much of a device a build may take, so that it can be routed and leaves room beside it."""
+
+
+@cache
+def measured() -> tuple[dict[str, Any], ...]:
+    """Return the rows of the table of measured builds."""
+    return tuple(json.loads(TABLE.read_text()))
+
+
+def area(config: BuildConfig, device: Device) -> dict[str, float]:
+    """Return what ``config`` takes of each resource of ``device``."""
+    cells = {
+        "LUT": _cells(config, "LUT"),
+        "FF": _cells(config, "FF"),
+        "block RAM": _block_rams(config),
+        "multiplier": config.lanes * (1 + config.graded + config.current),
+    }
+    return {name: value * device.ratios.get(name, 1.0) for name, value in cells.items()}
+
+
+def _found(name: str, resource: str) -> float:
+    return float(next(r["resources"][resource] for r in measured() if r["config"]["name"] == name))
+
+
+def _extra(feature: str, resource: str) -> float:
+    return _found(f"{feature}-{LANES}", resource) - _found(f"plain-{LANES}", resource)
+
+
+def _cells(config: BuildConfig, resource: str) -> float:
+    """Return the LUTs or flip-flops of a build."""
+    plain = [r for r in measured() if r["config"]["name"].startswith("plain-")]
+    lanes = [r["config"]["lanes"] for r in plain]
+    each, once = np.polyfit(lanes, [r["resources"][resource] for r in plain], 1)
+    total = float(once + each * config.lanes)
+    share = config.lanes / LANES
+    usual = plain[0]["config"]
+    more_rows = config.state_rows - usual["state_rows"]
+    wide = next(r["config"] for r in measured() if r["config"]["name"] == f"state-rows-128-{LANES}")
+    per_row = _extra("state-rows-128", resource) / (wide["state_rows"] - usual["state_rows"])
+    in_lanes = LUTS_PER_STATE_ROW if resource == "LUT" else 0.0
+    total += more_rows * (per_row - in_lanes * LANES + in_lanes * config.lanes)
+    for feature in LANE_FEATURES:
+        if getattr(config, feature) and not (feature == "graded" and config.multi_spike):
+            total += share * _extra(feature.replace("_", "-"), resource)
+    if config.parameter_rows:
+        total += share * _extra("parameter-rows", resource)
+        if resource == "LUT":
+            total += config.lanes * LUTS_PER_PARAMETER_ROW * max(config.parameter_rows - 32, 0)
+    if config.groups:
+        total += _extra("groups", resource)
+    if config.history_rows:
+        total += _extra("history-rows", resource)
+    return total
+
+
+def _blocks(width: int, depth: int) -> float:
+    """Return the RAMB36 of a memory: 36 bits by 512 are half of one."""
+    return -(-width // 36) * max(depth / 1024, 0.5)
+
+
+def _block_rams(config: BuildConfig) -> float:
+    words = max(config.lanes * config.weight_bits // 32, 1)
+    total = 2 * words * _blocks(32, config.weight_rows)
+    if config.groups:  # a copy for each of the two walkers
+        total += 2 * _blocks(32, config.groups) + 4 * _blocks(32, config.runs)
+    if config.history_rows:
+        total += _blocks(config.lanes + HISTORY_EXTRA_BITS, config.history_rows)
+    return total
