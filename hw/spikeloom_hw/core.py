@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import memory_map
-from spikeloom.spec.tables import GROUPS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
+from spikeloom.spec.tables import GROUPS, PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
 
 from .activity import ActivityMap
 from .decode import Decoder
@@ -268,6 +268,9 @@ class Core(wiring.Component):
             ]
             self._host_words[f"weights_{name}"] = bank.value
             banks.append(bank)
+        # the lanes keep the threshold negated: one place negates it for all of them
+        bits = PARAMETERS.field("threshold").bits
+        parameters = (Cat((-self.host_data[:bits])[:bits], self.host_data[bits:]), self.host_data)
         spikes, nonzero, overflow, digits = [], [], [], []
         for index in range(config.lanes):
             m.submodules[f"lane{index}"] = lane = Lane(config)
@@ -282,7 +285,7 @@ class Core(wiring.Component):
             if config.parameter_rows:
                 m.d.comb += [
                     lane.parameter_row.eq(self.host_row),
-                    lane.parameter_data.eq(self.host_data),
+                    *(lane.parameter_data[word].eq(host) for word, host in enumerate(parameters)),
                     *(
                         lane.parameter_write[word].eq(
                             self._host_writes("parameters") & (self.host_word == 2 * index + word)

@@ -207,15 +207,20 @@ class Sequencer(wiring.Component):
     def _publish(self, m: Module) -> None:
         """Drive the facts of the population in work from its table row."""
         entry = self._entry
-        for name in Parameters.members:
-            if name != "constant":
-                m.d.comb += self.parameters[name].eq(getattr(entry, name))
         constant = Signal(signed(16), reset_less=True)
-        behind = entry.fire_select == FireSelect.H
-        m.d.sync += constant.eq(Mux(behind, -entry.threshold, entry.fire_constant))
+        minus_threshold = Signal(signed(16), reset_less=True)
+        for name in Parameters.members:
+            if name not in ("constant", "minus_threshold"):
+                m.d.comb += self.parameters[name].eq(getattr(entry, name))
+        m.d.comb += [
+            self.parameters.constant.eq(constant),
+            self.parameters.minus_threshold.eq(minus_threshold),
+        ]
+        m.d.sync += [minus_threshold.eq(-entry.threshold), constant.eq(entry.fire_constant)]
+        with m.If(entry.fire_select == FireSelect.H):
+            m.d.sync += constant.eq(minus_threshold)
         with m.If(self.ending):
             m.d.sync += constant.eq(entry.initial)
-        m.d.comb += self.parameters.constant.eq(constant)
         m.d.comb += [
             self.emit_spikes.eq(entry.emit_spikes),
             self.row_base.eq(entry.row_base),

@@ -137,7 +137,7 @@ def division(m: Module, dut: Any) -> None:
     digits, total, ahead = 7, numfmt.MAGNITUDE_MAX, 6
     now = Signal(range(ahead + digits + 2))
     count = Signal(digits)
-    h, theta = dut.value5, dut.parameters.threshold
+    h, theta = dut.value5, -dut.parameters.minus_threshold
     # Before the load H may come to be whatever additions make of it; then, behind a PEEK, the
     # pipeline stands still.
     forms = (now > ahead) & (now <= ahead + digits)

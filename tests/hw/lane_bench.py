@@ -130,13 +130,14 @@ class LaneBench:
     async def write_parameters(self, ctx: Any, row: int, values: Mapping[str, int]) -> None:
         """Write a row of the parameter memory, word by word."""
         lane = self.lane
-        for word, data in enumerate(pack_row(PARAMETERS, values)):
+        negated = {**values, "threshold": -values["threshold"] & 0xFFFF}
+        for word, data in enumerate(pack_row(PARAMETERS, negated)):
             ctx.set(lane.parameter_write, 1 << word)
             ctx.set(lane.parameter_row, row)
-            ctx.set(lane.parameter_data, int(data))
+            ctx.set(lane.parameter_data[word], int(data))
             await ctx.tick()
         ctx.set(lane.parameter_write, 0)
-        ctx.set(lane.parameter_data, 0xA5A5A5A5)
+        ctx.set(lane.parameter_data, [0xA5A5A5A5] * PARAMETERS.words)
         await ctx.tick()
 
     async def run(
@@ -154,7 +155,10 @@ class LaneBench:
         """
         lane = self.lane
         divisions = divisions or {}
-        ctx.set(lane.parameters, parameters)
+        values = dict(parameters)
+        if "threshold" in values:
+            values["minus_threshold"] = -values.pop("threshold")
+        ctx.set(lane.parameters, values)
         outputs: Outputs = {}
         signals = [getattr(lane, name) for name in (*STAGES, "digit")]
         for cycle in range(max(history) + 14 + self.late):
