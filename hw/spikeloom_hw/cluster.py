@@ -13,13 +13,14 @@ from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import FEEDS, ROUTES, TARGETS
 
 from .core import Core, Events, Faults
-from .gate import HostBeat, HostGate, kind_of
+from .gate import HostBeat, HostGate
 from .join import Join
 from .layouts import Beat
 from .link import Link
 from .merge import Merge
 from .router import Router
 from .table import TableMemory
+from .words import kind_of
 
 INPUT_BEATS = 512
 """Beats of the host that wait for a core; side by side, those of its next sample."""
