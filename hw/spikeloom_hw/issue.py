@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,6 +17,7 @@ from .layouts import (
     row_bits,
     weight_address_bits,
 )
+from .spread import copies, lane_groups
 
 WRITE_STAGE = 10
 """Stage in which a SWEEP writes back; an ADD writes in stage 4.
@@ -52,10 +53,10 @@ class Issue(wiring.Component):
         While nothing runs: read a weight row for the host.
     even_address, even_valid, odd_address, odd_valid : Out
         To the weight banks (stage 0).
-    control : Out
-        To the lanes.
-    last_row5 : Out(1)
-        The SWEEP in stage 5 is of its population's last row.
+    controls : Out
+        To the lanes: a copy for each group of lanes (:mod:`.spread`).
+    last_row4 : Out(1)
+        The SWEEP in stage 4 is of its population's last row.
     sweep6, row6, sweep11, row11 : Out
         SWEEP in stages 6 and 11.
     add_taken, add_row : Out
@@ -95,8 +96,8 @@ class Issue(wiring.Component):
                 "even_valid": Out(1),
                 "odd_address": Out(address),
                 "odd_valid": Out(1),
-                "control": Out(control_layout(config)),
-                "last_row5": Out(1),
+                "controls": Out(data.ArrayLayout(control_layout(config), lane_groups(config))),
+                "last_row4": Out(1),
                 "sweep6": Out(1),
                 "row6": Out(rows),
                 "sweep11": Out(1),
@@ -181,37 +182,44 @@ class Issue(wiring.Component):
         lasts = self._held(m, op.last_row, valids, depth, "last")
         first = ((op.row & self.parameter_mask) + self.parameter_base)[: len(self.parameter_base)]
         parameters = self._held(m, first, valids, depth, "parameters")
-        bias = Signal(reset_less=True)
-        with m.If(valids[1]):
-            m.d.sync += bias.eq(~adds[1] & self.biased)
-        control = self.control
+        biased = self._held(m, ~adds[0] & self.biased, valids, 1, "biased")
+        scale = Const(1)
         if self.config.graded:
-            scale = Mux(adds[0], op.magnitude << op.shift, 1)
-            m.d.comb += control.scale3.eq(self._held(m, scale, valids, 3, "scale", SCALE)[3])
-        m.d.sync += [
-            control.forward3.eq(
-                valids[2 + late] & valids[3 + late] & (rows[2 + late] == rows[3 + late])
-            ),
-            control.forward_older3.eq(
-                valids[2 + late] & valids[4 + late] & (rows[2 + late] == rows[4 + late])
-            ),
-        ]
+            magnitude = Mux(adds[0], op.magnitude << op.shift, 1)
+            scale = self._held(m, magnitude, valids, 2, "scale", SCALE)[2]
+
+        def same_row(older: int) -> Value:
+            both = valids[2 + late] & valids[older + late]
+            return both & (rows[2 + late] == rows[older + late])
+
+        # every signal of a lane is a register of the lane's group: what is loaded here is seen
+        # by the lanes in the next cycle, hence in the next stage
+        coming = {
+            "row2": rows[1 + late],
+            "row3": rows[2 + late],
+            "parameters1": Mux(valids[0], parameters[0], parameters[1]),
+            **{f"parameters{stage}": parameters[stage - 1 + late] for stage in (2, 3, 5, 6)},
+            "bias2": biased[1],
+            "scale3": scale,
+            "forward3": same_row(3),
+            "forward_older3": same_row(4),
+            "write4": adds[3 + late],
+            "row4": rows[3 + late],
+            "valid4": valids[3 + late],
+            "sweep5": sweeps[4 + late],
+            "ending": self.ending,
+            "write10": sweeps[WRITE_STAGE - 1 + late],
+            "row10": rows[WRITE_STAGE - 1 + late],
+        }
+        for name in control_layout(self.config).members:
+            if name in coming:
+                spread = copies(m, coming[name], self.config, name)
+            else:  # commands of the division come when they are to be seen
+                spread = [getattr(self, name)] * len(self.controls)
+            for control, copy in zip(self.controls, spread, strict=True):
+                m.d.comb += control[name].eq(copy)
         m.d.comb += [
-            control.row2.eq(rows[2 + late]),
-            control.row3.eq(rows[3 + late]),
-            control.parameters1.eq(parameters[1]),
-            *(control[f"parameters{stage}"].eq(parameters[stage + late]) for stage in (2, 3, 5, 6)),
-            control.bias2.eq(bias),
-            control.write4.eq(adds[4 + late]),
-            control.row4.eq(rows[4 + late]),
-            control.valid4.eq(valids[4 + late]),
-            control.sweep5.eq(sweeps[5 + late]),
-            control.ending.eq(self.ending),
-            control.write10.eq(sweeps[WRITE_STAGE + late]),
-            control.row10.eq(rows[WRITE_STAGE + late]),
-            control.divide_load.eq(self.divide_load),
-            control.divide_step.eq(self.divide_step),
-            self.last_row5.eq(lasts[5 + late]),
+            self.last_row4.eq(lasts[4 + late]),
             self.sweep6.eq(sweeps[6 + late]),
             self.row6.eq(rows[6 + late]),
             self.sweep11.eq(sweeps[11 + late]),
@@ -233,14 +241,14 @@ class Issue(wiring.Component):
     ) -> list[Value]:
         """Return ``first`` in every stage up to ``depth``.
 
-        Stages 1 and 2 keep what the last operation had, so that a PEEK's stays.
+        Stage 1 keeps what the last operation had, so that a PEEK's stays in all of them.
         """
         values: list[Value] = [first]
         for stage in range(1, depth + 1):
             later = Signal(
                 len(first) if shape is None else shape, name=f"{name}{stage}", reset_less=True
             )
-            with m.If(valids[stage - 1] | (stage > 2)):
+            with m.If(valids[stage - 1] | (stage > 1)):
                 m.d.sync += later.eq(values[-1])
             values.append(later)
         return values

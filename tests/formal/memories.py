@@ -134,7 +134,7 @@ def arbiter(m: Module, dut: Any) -> None:
         m.d.comb += Assume(~port.valid | (port.payload.kind == kind))
     m.d.comb += Assume(~dut.sweep.valid | (dut.sweep.payload.kind == OpKind.SWEEP))
     adds, sweeps, rows = _taken(m, dut, 12)
-    control = dut.control
+    control = dut.controls[0]
     same = rows[4] == rows[5], rows[4] == rows[6]
     ops = [add | sweep for add, sweep in zip(adds, sweeps, strict=True)]
     m.d.comb += [

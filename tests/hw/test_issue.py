@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 
 from hw.bench import CONFIG, simulate
 from spikeloom_hw.issue import WRITE_STAGE, Issue
-from spikeloom_hw.lane import Lane, late_stages
+from spikeloom_hw.lane import Lane, control_layout, late_stages
 from spikeloom_hw.layouts import OpKind
 
 GRADED = replace(CONFIG, graded=True)
@@ -47,19 +47,15 @@ class IssueBench:
     """Offers operations cycle by cycle and keeps what was taken and what came out."""
 
     OUTPUTS = (
-        "even_address", "even_valid", "odd_address", "odd_valid", "last_row5", "sweep6", "row6",
+        "even_address", "even_valid", "odd_address", "odd_valid", "last_row4", "sweep6", "row6",
         "sweep11", "row11", "add_taken", "add_row", "sweep_taken", "sweep_row", "input_sops",
         "spike_sops", "sweeping", "busy",
-    )  # fmt: skip
-    CONTROL = (
-        "row2", "row3", "bias2", "forward3", "forward_older3", "write4", "row4", "valid4", "sweep5",
-        "ending", "write10", "row10", "scale3", "divide_load", "divide_step", "parameters1",
-        "parameters2", "parameters3", "parameters5", "parameters6",
     )  # fmt: skip
 
     def __init__(self, config=CONFIG):
         self.dut = Issue(config)
         self.late = late_stages(config)
+        self.control = list(control_layout(config).members)
         self.taken = {}
         self.source = {}
         self.seen = []
@@ -74,11 +70,12 @@ class IssueBench:
                 ctx.set(getattr(dut, name).payload, op.payload(dut.config.graded))
         for name, value in {"input_open": 1, "hold": 0, **drive}.items():
             ctx.set(getattr(dut, name), value)
-        names = [f"{name}.ready" for name in offers] + list(self.OUTPUTS) + list(self.CONTROL)
+        names = [f"{name}.ready" for name in offers] + list(self.OUTPUTS) + self.control
         signals = [getattr(dut, name).ready for name in offers]
         signals += [getattr(dut, name) for name in self.OUTPUTS]
-        signals += [getattr(dut.control, name) for name in self.CONTROL]
-        _, _, *values = await ctx.tick().sample(*signals)
+        signals += [dut.controls[0][name] for name in self.control]
+        _, _, *values, controls = await ctx.tick().sample(*signals, dut.controls)
+        assert all(control == controls[0] for control in controls)
         seen = {name: int(v) for name, v in zip(names, values, strict=True)}
         ready = [name for name in offers if seen[f"{name}.ready"]]
         now = len(self.seen)
@@ -116,7 +113,6 @@ class IssueBench:
             "forward_older3": same_row(3 + late, 5 + late),
             "write4": is_kind(4 + late, OpKind.ADD),
             "valid4": int(at(4 + late) is not None),
-            "sweep5": is_kind(5 + late, OpKind.SWEEP),
             "write10": is_kind(10 + late, OpKind.SWEEP),
             "sweep6": is_kind(6 + late, OpKind.SWEEP),
             "sweep11": is_kind(11 + late, OpKind.SWEEP),
@@ -125,13 +121,15 @@ class IssueBench:
             if out[f"{side}_valid"]:
                 out[f"{side}_address"] = getattr(at(0), side)
         for name, stage in (("row2", 2), ("row3", 3), ("row4", 4)):
-            if at(stage + late):
+            if at(stage + late) and name in self.control:
                 out[name] = at(stage + late).row
+        if "sweep5" in self.control:
+            out["sweep5"] = is_kind(5 + late, OpKind.SWEEP)
         for name, stage in (("row6", 6), ("row10", 10), ("row11", 11)):
             if is_kind(stage + late, OpKind.SWEEP):
                 out[name] = at(stage + late).row
-        if is_kind(5 + late, OpKind.SWEEP):
-            out["last_row5"] = at(5 + late).last
+        if is_kind(4 + late, OpKind.SWEEP):
+            out["last_row4"] = at(4 + late).last
         if late and at(3):
             out["scale3"] = at(3).magnitude << at(3).shift if is_kind(3, OpKind.ADD) else 1
         next_op = self.taken.get(cycle + 1)
@@ -250,7 +248,7 @@ def test_no_bias_while_ending():
 
 
 def test_the_row_of_a_peek_stays_at_the_memory():
-    bench = IssueBench()
+    bench = IssueBench(replace(CONFIG, refractory=True))
 
     async def run(ctx):
         await bench.cycle(ctx, sweep=Op(OpKind.PEEK, 5), biased=1)
@@ -280,10 +278,11 @@ def test_a_peek_keeps_the_scale_of_one():
     simulate(bench.dut, run, cycles=50)
 
 
+@pytest.mark.parametrize("current", [False, True])
 @pytest.mark.parametrize("graded", [False, True])
-def test_the_row_of_parameters_follows_its_operation(graded):
+def test_the_row_of_parameters_follows_its_operation(graded, current):
     """(row & mask) + base, modulo the rows there are, in each stage that reads parameters."""
-    config = replace(CONFIG, parameter_rows=4, graded=graded)
+    config = replace(CONFIG, parameter_rows=4, graded=graded, current=current)
     bench = IssueBench(config)
     rng = random.Random(graded)
     cases = [(rng.randrange(4), rng.randrange(4)) for _ in range(6)]
@@ -298,7 +297,7 @@ def test_the_row_of_parameters_follows_its_operation(graded):
                 await bench.cycle(ctx, **drive)
         bench.check()
         for at, op in bench.taken.items():
-            for stage in (1, 2, 3, 5, 6):
+            for stage in (2, 5, 6) if current else (1, 3, 6):
                 cycle = at + stage + (bench.late if stage > 1 else 0)
                 base, mask = cases[cycle // 34]
                 got = bench.seen[cycle][f"parameters{stage}"]
@@ -308,7 +307,7 @@ def test_the_row_of_parameters_follows_its_operation(graded):
 
 
 def test_divisions_are_passed_on():
-    bench = IssueBench()
+    bench = IssueBench(replace(GRADED, multi_spike=True))
 
     async def run(ctx):
         for load, step in ((0, 0), (1, 0), (0, 1), (1, 1)):
@@ -362,7 +361,7 @@ class IssueAndLane(Elaboratable):
         valid = Signal(2)
         m.d.sync += valid.eq(Cat(issue.even_valid, valid))
         m.d.comb += [
-            lane.control.eq(issue.control),
+            lane.control.eq(issue.controls[0]),
             lane.even.eq(Mux(valid[1], 5, 0)),
             lane.exists5.eq(1),
         ]
@@ -407,7 +406,9 @@ def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later, config):
     simulate(dut, run, cycles=80)
 
 
-@pytest.mark.parametrize("config", [CONFIG, GRADED], ids=["plain", "graded"])
+@pytest.mark.parametrize(
+    "config", [CONFIG, GRADED, replace(CONFIG, lanes=8)], ids=["plain", "graded", "two-groups"]
+)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_operations(seed, config):
     rng = random.Random(seed)
