@@ -14,13 +14,14 @@ from spikeloom.spec.memmap import memory_map
 from spikeloom.spec.tables import GROUPS, PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
 
 from .activity import ActivityMap
+from .control import Parameters, shared_parameters
 from .decode import Decoder
 from .divider import Divider
 from .encoder import SpikeEncoder
 from .fork import SpikeFork
 from .history import History
 from .issue import Issue
-from .lane import Lane, Parameters, shared_parameters
+from .lane import Lane
 from .layouts import Beat, Item, Token
 from .readout import Readout
 from .replayer import Replayer
@@ -431,7 +432,7 @@ class Core(wiring.Component):
         )
         taken = Signal(3)
         m.d.sync += [
-            taken.eq(Cat(sequencer.end_taken, taken)),
+            taken.eq(Cat(sequencer.ends, taken)),
             cycles.eq(cycles + self.events.busy),
             inputs.eq(inputs + issue.input_sops),
             spikes.eq(spikes + issue.spike_sops),

@@ -30,8 +30,6 @@ a second memory; ``acc`` is C then, and H = acc + V + bias is formed in stage 5.
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -40,93 +38,9 @@ from spikeloom.spec import numfmt
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import PARAMETERS, FireSelect
 
+from .control import ACC, DIGITS, POTENTIAL, REST_BITS, Parameters, control_layout
 from .fixed import above, saturated, truncated_share
-from .layouts import WEIGHT_BITS, parameter_row_bits, row_bits
-
-ACC = signed(numfmt.ACCUMULATOR_BITS)
-POTENTIAL = signed(numfmt.POTENTIAL_BITS)
-REST_BITS = numfmt.REFRACTORY_MAX.bit_length()
-SCALE = signed(numfmt.MAGNITUDE_BITS + numfmt.SHIFT_MAX)
-DIGITS = numfmt.MAGNITUDE_BITS - 1
-"""Binary digits of the number of spikes of a multi-spike neuron."""
-
-Parameters = data.StructLayout(
-    {
-        "minus_threshold": signed(16),
-        "decay": unsigned(16),
-        "bias": signed(16),
-        "current_decay": unsigned(16),
-        "floor": signed(16),
-        "constant": signed(16),
-        "fire_select": unsigned(2),
-        "fires": unsigned(1),
-        "clip_before": unsigned(1),
-        "multi_spike": unsigned(1),
-        "refractory": unsigned(REST_BITS),
-        "held": signed(16),
-    }
-)
-"""Parameters of the population that is swept; stable from issue to write-back.
-
-``minus_threshold`` is the threshold negated.  ``constant`` is ``initial`` when a sample ends; else
-``fire_constant``, or in builds without parameter rows -threshold where a spike subtracts it behind
-the decay.  With ``clip_before`` it is added to a potential of 0 only and lies in the range of the
-clip, as the compiler has it: nothing is clipped behind the decay then.
-"""
-
-
-def late_stages(config: BuildConfig) -> int:
-    """Return by how many stages the stages from 3 on are later than the table above says."""
-    return int(config.graded)
-
-
-def control_layout(config: BuildConfig) -> data.StructLayout:
-    """Return the layout of the signals that drive all lanes alike, named by stage.
-
-    It has what the lanes of the build look at.  Stages from 3 on are those of the table above;
-    :func:`late_stages` comes on top.
-    """
-    rows, current = row_bits(config), config.current
-    members: dict[str, tuple[Any, bool]] = {
-        "row2": (rows, True),
-        "row3": (rows, config.refractory),
-        **{
-            f"parameters{stage}": (parameter_row_bits(config), bool(config.parameter_rows) & used)
-            for stage, used in {
-                1: not current,
-                2: current,
-                3: not current,
-                5: current,
-                6: True,
-            }.items()
-        },
-        "bias2": (1, not current),
-        "scale3": (SCALE, config.graded),
-        "forward3": (1, True),
-        "forward_older3": (1, True),
-        "write4": (1, True),
-        "row4": (rows, True),
-        "valid4": (1, True),
-        "sweep5": (1, current),
-        "ending": (1, True),
-        "write10": (1, True),
-        "row10": (rows, True),
-        "divide_load": (1, config.multi_spike),
-        "divide_step": (1, config.multi_spike),
-    }
-    return data.StructLayout({name: shape for name, (shape, used) in members.items() if used})
-
-
-def shared_parameters(config: BuildConfig) -> list[str]:
-    """Return the members of :data:`Parameters` that the lanes of a build look at."""
-    own = ("threshold", "decay", "bias", "current_decay") if config.parameter_rows else ()
-    options = {
-        "current_decay": config.current,
-        "multi_spike": config.multi_spike,
-        "refractory": config.refractory,
-        "held": config.refractory,
-    }
-    return [name for name in Parameters.members if name not in own and options.get(name, True)]
+from .layouts import WEIGHT_BITS, parameter_row_bits
 
 
 class Lane(wiring.Component):
@@ -210,19 +124,22 @@ class Lane(wiring.Component):
         if not self.config.parameter_rows:
             value: Value = self.parameters[name]
             return value
-        field = PARAMETERS.field("threshold" if name == "minus_threshold" else name)
-        shape = Parameters.members[name]
+        negated = name == "minus_threshold"
+        field = PARAMETERS.field("threshold" if negated else name)
+        bits = field.bits - negated  # a threshold is never 0: its sign is always the same
         m.submodules[f"{name}_at_{stage}"] = mem = memory.Memory(
-            shape=shape, depth=self.config.parameter_rows, init=[]
+            shape=unsigned(bits), depth=self.config.parameter_rows, init=[]
         )
         write, read = mem.write_port(), mem.read_port(domain="sync")
         m.d.comb += [
             write.addr.eq(self.parameter_row),
-            write.data.eq(self.parameter_data[field.word][field.lsb : field.lsb + field.bits]),
+            write.data.eq(self.parameter_data[field.word][field.lsb : field.lsb + bits]),
             write.en.eq(self.parameter_write[field.word]),
             read.addr.eq(self.control[stage]),
         ]
-        return read.data
+        if negated:
+            return Cat(read.data, 1).as_signed()
+        return read.data.as_signed() if field.signed else read.data
 
     def _later(self, m: Module, value: Value, stages: int, name: str) -> Value:
         """Return ``value`` that many stages later."""
@@ -419,10 +336,8 @@ class Lane(wiring.Component):
         Return the new potential (stage 10), and that it is not 0.
         """
         par, config = self.parameters, self.config
-        # the highest potential, or what a spike puts there: a neuron that can do so is not above
-        top: Value = Const(numfmt.POTENTIAL_MAX, POTENTIAL)
-        if config.parameter_rows:
-            top = Mux(par.fire_select == FireSelect.VALUE, par.constant, top)
+        # where a spike puts ``top`` there, no other neuron is above it: it would have fired
+        top = par.top if config.parameter_rows else Const(numfmt.POTENTIAL_MAX, POTENTIAL)
         kept6, kept7 = Signal(ACC), Signal(ACC, reset_less=True)
         low, high = Signal(), Signal()
         limited, second = Signal(), Signal()  # choose one of four: H, less, floor, top
@@ -455,7 +370,7 @@ class Lane(wiring.Component):
         m.d.sync += [low10.eq(~par.clip_before & low), sum10.eq(sum9)]
         with m.If(~par.clip_before & high):
             m.d.sync += sum10.eq(numfmt.POTENTIAL_MAX)
-        some = Mux(low10, par.floor.any(), sum10.any())
+        some = Mux(low10, par.floor_some, sum10.any())
         return Mux(low10, par.floor, sum10), some
 
     def _current(self, m: Module, acc: Signal) -> Signal:

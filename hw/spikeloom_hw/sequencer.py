@@ -6,14 +6,14 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.spec import aer
+from spikeloom.spec import aer, numfmt
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import POPULATIONS, FireSelect
 
 from .activity import below, first_set
 from .encoder import SpikeEncoder
-from .lane import Parameters
+from .control import POTENTIAL, Parameters
 from .layouts import (
     TABLE_BITS,
     Beat,
@@ -101,7 +101,7 @@ class Sequencer(wiring.Component):
         TICK, CYCLES with SOPS, and END.
     sample_cycles, sample_sops : In(28), sample_settled : In(1)
         Counters for the sample that ends, and that they are complete.
-    end_taken, sample_sent, tick_sent : Out(1)
+    sample_sent, tick_sent : Out(1)
         Pulses.
     """
 
@@ -157,7 +157,6 @@ class Sequencer(wiring.Component):
                 "sample_cycles": In(aer.PAYLOAD_BITS),
                 "sample_sops": In(aer.PAYLOAD_BITS),
                 "sample_settled": In(1),
-                "end_taken": Out(1),
                 "sample_sent": Out(1),
                 "tick_sent": Out(1),
             }
@@ -187,6 +186,7 @@ class Sequencer(wiring.Component):
             self.room.eq(self._credits != 0),
         ]
         self._publish(m)
+        self._fetched(m)
         with m.FSM():
             self._load_states(m)
             self._probe_states(m)
@@ -207,15 +207,20 @@ class Sequencer(wiring.Component):
     def _publish(self, m: Module) -> None:
         """Drive the facts of the population in work from its table row."""
         entry = self._entry
-        constant = Signal(signed(16), reset_less=True)
-        minus_threshold = Signal(signed(16), reset_less=True)
+        constant, minus_threshold = (
+            Signal(POTENTIAL, name=name, reset_less=True) for name in ("constant", "minus_threshold")
+        )
+        top = Mux(
+            entry.fire_select == FireSelect.VALUE, entry.fire_constant, numfmt.POTENTIAL_MAX
+        )
+        formed = {
+            "constant": constant,
+            "minus_threshold": minus_threshold,
+            "top": top,
+            "floor_some": entry.floor.any(),
+        }
         for name in Parameters.members:
-            if name not in ("constant", "minus_threshold"):
-                m.d.comb += self.parameters[name].eq(getattr(entry, name))
-        m.d.comb += [
-            self.parameters.constant.eq(constant),
-            self.parameters.minus_threshold.eq(minus_threshold),
-        ]
+            m.d.comb += self.parameters[name].eq(formed.get(name, getattr(entry, name, 0)))
         m.d.sync += [minus_threshold.eq(-entry.threshold), constant.eq(entry.fire_constant)]
         with m.If(entry.fire_select == FireSelect.H):
             m.d.sync += constant.eq(minus_threshold)
@@ -233,27 +238,29 @@ class Sequencer(wiring.Component):
         if self.config.multi_spike:
             m.d.comb += self.divides.eq(entry.multi_spike & ~self.ending)
 
-    def _latch(self, m: Module) -> None:
-        """Make the fetched row the population in work and fetch the next one.
+    def _fetched(self, m: Module) -> None:
+        """With ``_latch`` make the fetched row the population in work and fetch the next one.
 
         The row of the population to come is read while the present one is in work.
         """
         row = self.table_row
-        last = Signal()
+        self._latch, last = Signal(), Signal()
         m.d.comb += last.eq(self._fetch + 1 == self.n_populations)
         rows = self.config.state_rows
         end = Signal(row_bits(self.config) + 1)
         m.d.comb += end.eq(row.row_base + row.n_rows)
         starts, ends = below(m, row.row_base, rows, "starts"), below(m, end, rows, "ends")
-        m.d.sync += [
-            self._entry.eq(row),
-            self._last_row.eq(row.row_base + row.n_rows - 1),
-            self._inside.eq(ends & ~starts),
-            self.tail.eq(below(m, row.lanes_last, self.config.lanes, "tail_lanes")),
-            self._index.eq(self._fetch),
-            self._is_last.eq(last),
-            self._fetch.eq(Mux(last, 1, self._fetch + 1)),
-        ]
+        tail = below(m, row.lanes_last, self.config.lanes, "tail_lanes")
+        with m.If(self._latch):
+            m.d.sync += [
+                self._entry.eq(row),
+                self._last_row.eq(end - 1),
+                self._inside.eq(ends & ~starts),
+                self.tail.eq(tail),
+                self._index.eq(self._fetch),
+                self._is_last.eq(last),
+                self._fetch.eq(Mux(last, 1, self._fetch + 1)),
+            ]
 
     def _choose(self, m: Module, end: Value) -> None:
         """Choose the state rows of the population in work that are to be visited."""
@@ -283,7 +290,7 @@ class Sequencer(wiring.Component):
         with m.State("LOAD"), m.If(self.run):
             m.next = "LATCH"
         with m.State("LATCH"):
-            self._latch(m)
+            m.d.comb += self._latch.eq(1)
             m.next = "CHOOSE"
         with m.State("CHOOSE"):
             with m.If(self._index == 0):
@@ -347,7 +354,7 @@ class Sequencer(wiring.Component):
             with m.If(~self.unwritten & self._entry.opens_input & ~self._clearing):
                 m.d.sync += self.input_open.eq(1)
             with m.If(~self.sweeping & self.spikes_idle):
-                self._latch(m)
+                m.d.comb += self._latch.eq(1)
                 m.next = "CHOOSE"
                 with m.If(self._is_last):
                     m.next = "EMIT"
@@ -395,7 +402,6 @@ class Sequencer(wiring.Component):
             m.d.comb += [
                 self.idle.eq(~self.token.valid),
                 self.token.ready.eq(1),
-                self.end_taken.eq(self.token.valid & end),
             ]
             m.d.sync += [
                 self._payload.eq(item.payload),

@@ -10,8 +10,9 @@ from amaranth.hdl import Module
 
 from hw.bench import CONFIG
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.tables import PARAMETERS, pack_row
-from spikeloom_hw.lane import DIGITS, Lane, late_stages
+from spikeloom.spec.tables import PARAMETERS, FireSelect, pack_row
+from spikeloom_hw.control import DIGITS, late_stages
+from spikeloom_hw.lane import Lane
 
 ROWS = 64
 LANE_CONFIG = replace(CONFIG, state_rows=ROWS)
@@ -158,6 +159,9 @@ class LaneBench:
         values = dict(parameters)
         if "threshold" in values:
             values["minus_threshold"] = -values.pop("threshold")
+        select, floor = values.get("fire_select"), values.get("floor", 0)
+        values["top"] = values["constant"] if select == FireSelect.VALUE else V_MAX
+        values["floor_some"] = floor != 0
         ctx.set(lane.parameters, values)
         outputs: Outputs = {}
         signals = [getattr(lane, name) for name in (*STAGES, "digit")]
