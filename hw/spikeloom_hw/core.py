@@ -234,10 +234,9 @@ class Core(wiring.Component):
             sequencer.sweeping.eq(issue.sweeping),
             sequencer.unwritten.eq(issue.unwritten),
             sequencer.active.eq(activity.active),
-            activity.set.eq(issue.add_taken),
-            activity.set_row.eq(issue.add_row),
-            activity.clear.eq(issue.sweep_taken),
-            activity.clear_row.eq(issue.sweep_row),
+            activity.issued.eq(issue.add_taken | issue.sweep_taken),
+            activity.adds.eq(issue.add_taken),
+            activity.row.eq(Mux(issue.sweep_taken, issue.sweep_row, issue.add_row)),
             self.events.sops.eq(issue.input_sops + issue.spike_sops),
         ]
 
@@ -262,7 +261,7 @@ class Core(wiring.Component):
             banks.append(bank)
         # the lanes keep the threshold negated: one place negates it for all of them
         bits = PARAMETERS.field("threshold").bits
-        parameters = (Cat((-self.host_data[:bits])[:bits], self.host_data[bits:]), self.host_data)
+        written = (Cat((-self.host_data[:bits])[:bits], self.host_data[bits:]), self.host_data)
         spikes, nonzero, overflow, digits = [], [], [], []
         parameters = self._parameters(m)
         exists = Signal(config.lanes, reset_less=True)
@@ -281,7 +280,7 @@ class Core(wiring.Component):
             if config.parameter_rows:
                 m.d.comb += [
                     lane.parameter_row.eq(self.host_row),
-                    *(lane.parameter_data[word].eq(host) for word, host in enumerate(parameters)),
+                    *(lane.parameter_data[word].eq(host) for word, host in enumerate(written)),
                     *(
                         lane.parameter_write[word].eq(
                             self._host_writes("parameters") & (self.host_word == 2 * index + word)

@@ -5,8 +5,8 @@ import pytest
 from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal
 
 from hw.bench import CONFIG, simulate
-from spikeloom_hw.issue import WRITE_STAGE, Issue
 from spikeloom_hw.control import control_layout, late_stages
+from spikeloom_hw.issue import WRITE_STAGE, Issue
 from spikeloom_hw.lane import Lane
 from spikeloom_hw.layouts import OpKind
 
@@ -374,7 +374,14 @@ class IssueAndLane(Elaboratable):
 def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later, config):
     dut = IssueAndLane(config)
     issue = dut.issue
-    parameters = {"decay": 16384, "floor": -32768, "floor_some": 1, "top": 32767, "bias": 200, "minus_threshold": -1000}
+    parameters = {
+        "decay": 16384,
+        "floor": -32768,
+        "floor_some": 1,
+        "top": 32767,
+        "bias": 200,
+        "minus_threshold": -1000,
+    }
 
     async def offer(ctx, port, op):
         ctx.set(port.payload, op.payload(config.graded))

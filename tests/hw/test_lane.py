@@ -271,5 +271,13 @@ def test_overflow_flag_at_the_rails(h, bias, overflows):
 def test_the_parameters_hold_every_field():
     signal = Signal(Parameters)
     names = {"minus_threshold", "decay", "bias", "current_decay", "floor", "constant", "held"}
-    choices = {"top", "floor_some", "fire_select", "fires", "clip_before", "multi_spike", "refractory"}
+    choices = {
+        "top",
+        "floor_some",
+        "fire_select",
+        "fires",
+        "clip_before",
+        "multi_spike",
+        "refractory",
+    }
     assert set(signal.shape().members) == names | choices

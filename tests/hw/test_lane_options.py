@@ -224,7 +224,7 @@ def check_ticks(name, seed, resets=RESETS, n=3, ending=False):
             assert outputs["value5", cycle] == h, where
             assert outputs["overflow5", cycle] == 0, where
             got = bench.read(ctx, row, "potential" if config.current else "acc")
-            # a lane without a neuron never fires, so above the potentials it may take the reset value
+            # without a neuron it never fires: above the potentials it may take the reset value
             assert got == v or (not exists[row] and h > V_MAX), where
             if config.current:
                 assert bench.read(ctx, row) == c, where
