@@ -75,9 +75,12 @@ RULES = {
             "numpy",
         )
     ),
-    # Trials of the trainer; costs from the specification alone.
+    # Trials of the trainer; costs by the models of cycles and area.
     "spikeloom.search": Rule(
-        ("spikeloom.search", "spikeloom.train.config", "spikeloom.files", SPEC, "numpy"),
+        (
+            *("spikeloom.search", "spikeloom.train.config", "spikeloom.files"),
+            *("spikeloom.tailor", SPEC, "numpy"),
+        ),
         ("spikeloom.train", "optuna"),
     ),
     # Sees the gateware as RTLIL, and the tools as programs.
