@@ -118,7 +118,8 @@ def needed_build(
 ) -> BuildConfig:
     """Return the least build of ``lanes`` lanes that can hold the network.
 
-    ``placement`` is that on so many lanes, if it is known.  Raises :class:`CapacityError` if it would be larger than any build may be.
+    ``placement`` is that on so many lanes, if it is known.  Raises :class:`CapacityError` if the
+    build would be larger than any may be.
     """
     multi_spike = any(p.multi_spike for p in network.populations)
     signed = any(p.signed for p in network.inputs)
