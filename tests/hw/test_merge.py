@@ -218,3 +218,25 @@ def test_words_pass_in_the_same_cycle_and_without_links_ticks_as_well():
     found = run(LINKED, host, {}, len(host), 1, linked=0)
     cycles = [cycle for cycle, _, _ in found]
     assert cycles == list(range(cycles[0], cycles[0] + len(host)))
+
+
+@pytest.mark.parametrize("which", ["tick", "end"])
+def test_the_end_of_a_tick_or_sample_waits_until_every_link_may_advance(which):
+    dut = Merge(LINKED)  # its tables show no feed
+
+    async def core(ctx):
+        ctx.set(dut.linked, 1)
+        ctx.set(dut.o.ready, 1)
+        ctx.set(dut.host.payload, host_beat(spike(0, 3), **{which: 1}))
+        ctx.set(dut.host.valid, 1)
+        for _ in range(30):
+            _, _, *moved = await ctx.tick().sample(dut.o.valid, dut.host.ready, dut.advance)
+            assert not any(moved)
+        ctx.set(dut.may_advance, 1)
+        _, _, *moved, ending = await ctx.tick().sample(
+            dut.o.valid, dut.host.ready, dut.advance, dut.ending
+        )
+        assert all(moved)
+        assert ending == (which == "end")
+
+    simulate(dut, core, cycles=100)
