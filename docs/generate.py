@@ -162,7 +162,8 @@ def memory_map() -> str:
     """Return the page of the memory window of every preset."""
     lines = [
         "The memory window lies above the registers. Each memory is aligned to its own size. The",
-        "window may be read and written while the core is stopped.",
+        "window may be read and written while the core is stopped; `parameters` lie in the lanes,",
+        "can only be written and read 0.",
         "",
     ]
     for config in PRESETS.values():
