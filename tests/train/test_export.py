@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from train.test_layers import make
 
 from spikeloom.spec.errors import NetworkError
 from spikeloom.train.export import export_network
 from spikeloom.train.quantise import choose_threshold
+from train.test_layers import make
 
 pytestmark = pytest.mark.torch
 
