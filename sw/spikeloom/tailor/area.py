@@ -100,10 +100,8 @@ def _cells(config: BuildConfig, resource: str) -> float:
     share = config.lanes / LANES
     usual = plain[0]["config"]
     more_rows = config.state_rows - usual["state_rows"]
-    wide = next(
-        r["config"] for r in measured() if r["config"]["name"] == build_name("state_rows_128")
-    )
-    per_row = _extra("state_rows_128", resource) / (wide["state_rows"] - usual["state_rows"])
+    more = FEATURES["state_rows_128"]["state_rows"] - usual["state_rows"]
+    per_row = _extra("state_rows_128", resource) / more
     in_lanes = LUTS_PER_STATE_ROW if resource == "LUT" else 0.0
     total += more_rows * (per_row - in_lanes * LANES + in_lanes * config.lanes)
     for feature in LANE_FEATURES:
