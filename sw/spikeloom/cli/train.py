@@ -23,6 +23,8 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("holdout_speaker", str, "speaker of fsdd to leave out of training and to test on alone"),
     ("network", str, "fc, conv, recurrent, sew_resnet or vgg"),
     ("layers", str, "another network, as 32c5s2-64c3s2-128 (see the documentation)"),
+    ("delays", int, "greatest delay to be learnt in every dense projection, in ticks"),
+    ("delay_values", int, "values that a learnt delay can take"),
     ("norm", str, "none, bn, tdbn or tebn"),
     ("ticks", int, "ticks of a sample"),
     ("encoder", str, "rate, poisson, latency, phase, delta, direct or population; of pictures"),

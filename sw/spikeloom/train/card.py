@@ -15,7 +15,7 @@ from typing import Any
 from ..artefact import Artefact, read_artefact
 from ..files import write_atomically
 from ..spec.errors import SpikeLoomError
-from ..spec.network import Network, Population, Projection
+from ..spec.network import Network, Population, Projection, Reset
 from .test_sets import held_out_speaker
 
 NETWORK_FOLDER = "network"
@@ -27,8 +27,8 @@ def _shape(population: Any) -> str:
 
 
 def _neurons(p: Population) -> str:
-    if p.multi_spike and p.threshold.max() == 1 and not p.decay.any():
-        return "adds"
+    if p.threshold.max() == 1 and not p.decay.any() and p.reset is Reset.SUBTRACT:
+        return "adds" if p.multi_spike else "sends on what comes"
     words = [f"decay {int(p.decay.flat[0]) / 32768:.3g}", f"reset {p.reset.value}"]
     if p.current_decay is not None:
         words.append(f"current decay {int(p.current_decay.flat[0]) / 32768:.3g}")

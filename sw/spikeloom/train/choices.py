@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..spec.numfmt import REFRACTORY_MAX
+from ..spec.numfmt import DELAY_MAX, REFRACTORY_MAX
 from .filterbank import check_filterbank
 from .frame_encoder import check_frames
 
@@ -41,6 +41,8 @@ REFUSED_NEURONS = {
 
 RANGES: dict[str, tuple[float, float, type]] = {
     "ticks": (1, 1024, int),
+    "delays": (0, DELAY_MAX, int),
+    "delay_values": (2, DELAY_MAX + 1, int),
     "surrogate_width": (0.0, 1e3, float),
     "decay": (0.0, 1.0, float),
     "current_decay": (0.0, 1.0, float),

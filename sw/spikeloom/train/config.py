@@ -50,6 +50,11 @@ class TrainConfig:
         ``network`` and ``hidden``.
     hidden
         Neurons of each hidden population of ``fc``.
+    delays
+        Greatest delay to be learnt in every dense projection but feedback, 0 to 63 ticks
+        (:mod:`spikeloom.train.delays`); 0 for none.
+    delay_values
+        Values from 0 to the greatest that a learnt delay can take, 2 to 64.
     norm
         ``none``, ``bn``, ``tdbn`` or ``tebn`` (:mod:`spikeloom.train.norms`), behind the
         projections of hidden populations.
@@ -146,6 +151,8 @@ class TrainConfig:
     network: str = "fc"
     layers: str | None = None
     hidden: tuple[int, ...] = (64,)
+    delays: int = 0
+    delay_values: int = 4
     norm: str = "none"
     ticks: int = 12
     encoder: str = "rate"
