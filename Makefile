@@ -35,7 +35,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types unit unit-numpy2 unit-pynq3 unit-pynq4 board-wheel \
-    faults docs reference campaign formal frameworks-env clean distclean
+    faults docs reference bitstreams resources campaign formal frameworks-env clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -122,6 +122,14 @@ docs: $(READY)  ## documentation, warnings are errors; in docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 reference: $(READY)  ## write docs/reference/ anew from the specification
+	$(BIN)/python docs/generate.py
+
+bitstreams: $(READY)  ## describe bitstreams/ anew, after a change of the gateware
+	$(BIN)/python -m spikeloom.bitstreams.refresh bitstreams
+	$(BIN)/python docs/generate.py
+
+resources: $(READY)  ## resources and clocks of every preset (ARGS="--preset tiny" for one)
+	$(BIN)/python -m spikeloom.synth.survey docs/results/synth $(ARGS)
 	$(BIN)/python docs/generate.py
 
 campaign: $(READY)  ## random networks, golden model against gateware

@@ -82,7 +82,8 @@ RULES = {
     ),
     # Sees the gateware as RTLIL, and the tools as programs.
     "spikeloom.synth": Rule(
-        ("spikeloom.synth", "spikeloom.report", SPEC), ("spikeloom_hw", "amaranth")
+        ("spikeloom.synth", "spikeloom.report", "spikeloom.files", SPEC),
+        ("spikeloom_hw", "amaranth"),
     ),
     # Bitstreams: sees the gateware as Verilog or RTLIL, and the tools as programs.
     "spikeloom.bitstreams": Rule(
