@@ -9,7 +9,7 @@ from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import NetworkError, UsageError
 from spikeloom.spec.kinds import OneToOne
 from spikeloom.train.architecture import make_plan
-from spikeloom.train.config import default_config
+from spikeloom.train.defaults import default_config
 from spikeloom.train.delays import LearntDelay
 from spikeloom.train.export import export_network
 from spikeloom.train.layer import NeuronConfig

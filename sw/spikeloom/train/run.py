@@ -34,8 +34,9 @@ from .checkpoint import (
     save_checkpoint,
     set_aside,
 )
-from .config import TrainConfig, default_config
+from .config import TrainConfig
 from .datasets import stratified
+from .defaults import default_config
 from .encoders import pack_mask
 from .export import export_network
 from .logbook import Logbook
