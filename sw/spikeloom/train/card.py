@@ -104,8 +104,10 @@ def _measured(found: Mapping[str, Any] | None) -> list[str]:
         return []
     return [
         f"| build | `{found['build']['name']}`, {found['build']['lanes']} lanes |",
-        f"| cycles per sample | {found['cycles_per_sample']:,.0f} on that build |",
-        f"| compared | {found['samples']} test samples on the gateware ({found['engine']}): "
+        f"| cycles per sample | {found['cycles_per_sample']:,.0f} on that build, mean of the first "
+        f"{found['samples']} test samples, which take "
+        f"{found['synaptic_operations_per_sample']:,.0f} operations each |",
+        f"| compared | the same samples on the gateware ({found['engine']}): "
         f"{found['values_equal']:,} spikes and potentials, all equal to the golden model |",
     ]
 
