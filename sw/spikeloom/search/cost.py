@@ -16,8 +16,8 @@ from ..spec.errors import UsageError
 from ..spec.network import Dense, Network, Projection
 
 LUTS = {4: 4009, 16: 6187, 32: 9749, 128: 31625}
-"""LUTs of an xc7z020 by lanes, as docs/results.md has them (``spikeloom synth``); other numbers of
-lanes are interpolated, or extrapolated from the last two."""
+"""LUTs of an xc7z020 by lanes, as ``spikeloom synth`` counted them; other numbers of lanes
+are interpolated, or extrapolated from the last two."""
 
 CLOSE_CYCLES = 11
 """Of a tick, beside the rows: 2, and 9 until the next tick's input may follow."""
