@@ -6,7 +6,8 @@ import pytest
 from spikeloom.artefact import write_artefact
 from spikeloom.spec.network import Reset
 from spikeloom.train import run as module
-from spikeloom.train.config import LOSS_NAMES, NEURON_NAMES, TrainConfig, default_config
+from spikeloom.train.choices import LOSS_NAMES, NEURON_NAMES
+from spikeloom.train.config import TrainConfig, default_config
 from spikeloom.train.datasets import load_dataset
 from spikeloom.train.encoders import encode
 from spikeloom.train.run import train

@@ -10,7 +10,7 @@ from spikeloom.artefact import read_artefact
 from spikeloom.compile.proof import prove_no_overflow
 from spikeloom.spec.network import Reset
 from spikeloom.train.card import CARD_FILE, NETWORK_FOLDER, card_text, main
-from spikeloom.train.test_sets import encode_test_set
+from spikeloom.train.test_sets import encode_test_set, held_out_speaker
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.matrix import MatrixModel
 
@@ -44,7 +44,8 @@ def test_network_is_as_good_as_its_card_says(folder):
     data = None if made["dataset"] == "digits" else DATA / made["dataset"]
     if data is not None and not data.is_dir():
         pytest.skip(f"no data set in {data}; set SPIKELOOM_DATA")
-    inputs, labels = encode_test_set(artefact.input, made["dataset"], data, SAMPLES)
+    speaker = held_out_speaker(made)
+    inputs, labels = encode_test_set(artefact.input, made["dataset"], data, SAMPLES, speaker)
     events = for_population(inputs)
     trace = MatrixModel(network).run(events)
     readout = network.population("output").reset is Reset.NONE

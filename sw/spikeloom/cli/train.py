@@ -20,6 +20,7 @@ WORDS = ("by", "code")
 """Parameters of encoders that are words."""
 
 _OPTIONS: tuple[tuple[str, type, str], ...] = (
+    ("holdout_speaker", str, "speaker of fsdd to leave out of training and to test on alone"),
     ("network", str, "fc, conv, recurrent, sew_resnet or vgg"),
     ("layers", str, "another network, as 32c5s2-64c3s2-128 (see the documentation)"),
     ("norm", str, "none, bn, tdbn or tebn"),

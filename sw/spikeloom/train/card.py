@@ -16,6 +16,7 @@ from ..artefact import Artefact, read_artefact
 from ..files import write_atomically
 from ..spec.errors import SpikeLoomError
 from ..spec.network import Network, Population, Projection
+from .test_sets import held_out_speaker
 
 NETWORK_FOLDER = "network"
 CARD_FILE = "card.md"
@@ -63,6 +64,13 @@ def _encoder(encoder: Mapping[str, Any]) -> str:
     return f"`{encoder['kind']}`" + (f" ({words})" if words else "")
 
 
+def _data(made: Mapping[str, Any]) -> str:
+    speaker = held_out_speaker(made)
+    if speaker is None:
+        return f"{made['dataset']}, the whole test set"
+    return f"{made['dataset']}, all recordings of the speaker {speaker}, who is not in training"
+
+
 def card_text(name: str, artefact: Artefact) -> str:
     """Return the card of an artefact that :mod:`spikeloom.train.run` made, in Markdown."""
     network, made = artefact.network(), artefact.manifest.provenance
@@ -77,7 +85,7 @@ def card_text(name: str, artefact: Artefact) -> str:
             "",
             "| | |",
             "| --- | --- |",
-            f"| data | {made['dataset']}, the whole test set |",
+            f"| data | {_data(made)} |",
             f"| accuracy | {100 * made['accuracy_quantised']:.2f} % "
             f"({100 * made['accuracy_float']:.2f} % on real numbers) |",
             f"| ticks of a sample | {artefact.input.ticks} |",

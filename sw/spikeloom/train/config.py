@@ -2,86 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
 from ..spec.errors import DataError, UsageError
 from ..spec.network import Reset, ResetOrder
-from ..spec.numfmt import REFRACTORY_MAX, WEIGHT_BITS
+from ..spec.numfmt import WEIGHT_BITS
 from .architecture import NETWORK_NAMES, NETWORKS, check_layers, needs_images
+from .choices import (
+    DATASETS,
+    LOSS_NAMES,
+    MAXIMA,
+    NEURON_NAMES,
+    OWN_ENCODERS,
+    PRECISION_NAMES,
+    RANGES,
+    REFUSED_NEURONS,
+    SPEAKER_DATASETS,
+    SURROGATE_NAMES,
+)
 from .encoders import check_encoder
 from .fields import check_choice as _choice
 from .fields import check_number as _number
-from .filterbank import check_filterbank
-from .frame_encoder import check_frames
 from .plan import NORM_NAMES
-
-MAXIMA = {"digits": 16, "mnist": 255, "fashion_mnist": 255}
-"""The value that stands for 1, of each data set of pictures."""
-
-DATASETS = (*MAXIMA, "nmnist", "fsdd")
-"""The data sets there is training for."""
-
-OWN_ENCODERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    "nmnist": ("frames", check_frames),
-    "fsdd": ("filterbank", check_filterbank),
-}
-"""The encoder of each data set that is not one of pictures, and its check."""
-
-SURROGATE_NAMES = ("arctan", "superspike", "rectangular", "sigmoid", "triangle")
-PRECISION_NAMES = ("float32", "bfloat16")
-LOSS_NAMES = ("rate", "tet", "membrane", "latency")
-NEURON_NAMES = ("lif", "plif", "if", "cuba", "multi_spike")
-
-REFUSED_NEURONS = {
-    "alif": "its threshold moves with its spikes; a population has one constant threshold",
-    "adex": "it has a second state and an exponential; a neuron has one potential",
-    "izhikevich": "it multiplies potentials and has a second state; a neuron has one potential",
-    "synaptic": "its current decays before it is seen; cuba is the neuron with a current here",
-    "psn": "it mixes all ticks at once; the accelerator goes from tick to tick",
-    "rf": "its potential is complex; a neuron has one real potential",
-}
-"""Known neurons that the accelerator cannot run, and why."""
-
-_RANGES: dict[str, tuple[float, float, type]] = {
-    "ticks": (1, 1024, int),
-    "surrogate_width": (0.0, 1e3, float),
-    "decay": (0.0, 1.0, float),
-    "current_decay": (0.0, 1.0, float),
-    "refractory": (0, REFRACTORY_MAX, int),
-    "reset_value": (-100.0, 100.0, float),
-    "initial": (-100.0, 100.0, float),
-    "epochs_float": (0, 100000, int),
-    "epochs_qat": (0, 100000, int),
-    "batch_size": (1, 1 << 20, int),
-    "lr": (0.0, 10.0, float),
-    "lr_qat": (0.0, 10.0, float),
-    "weight_decay": (0.0, 10.0, float),
-    "dropout": (0.0, 0.95, float),
-    "augment_shift": (0, 8, int),
-    "augment_rotate": (0.0, 180.0, float),
-    "augment_scale": (0.0, 0.9, float),
-    "augment_elastic": (0.0, 10.0, float),
-    "augment_drop": (0.0, 0.9, float),
-    "augment_time": (0.0, 0.5, float),
-    "augment_noise": (0.0, 10.0, float),
-    "label_smoothing": (0.0, 0.9, float),
-    "logit_scale": (1e-3, 1e3, float),
-    "tet_share": (0.0, 1.0, float),
-    "rate_penalty": (0.0, 1e6, float),
-    "rate_low": (0.0, 1.0, float),
-    "rate_high": (0.0, 1.0, float),
-    "sop_penalty": (0.0, 1e6, float),
-    "sop_target": (1, 1 << 40, int),
-    "calibration_samples": (1, 1 << 20, int),
-    "validation": (0, 1 << 20, int),
-    "patience": (0, 100000, int),
-    "shards": (1, 1024, int),
-    "seed": (0, 2**31 - 1, int),
-    "threads": (1, 256, int),
-}
 
 
 @dataclass(frozen=True)
@@ -94,6 +39,9 @@ class TrainConfig:
         ``digits``, ``mnist``, ``fashion_mnist``, ``nmnist`` or ``fsdd``.
     data_dir
         Folder of the files; not needed for ``digits``.
+    holdout_speaker
+        Speaker of ``fsdd`` who is left out of training and is the whole test set
+        (:func:`spikeloom.datasets.sounds.hold_out`).
     network
         ``fc``, dense layers of ``hidden`` neurons; or a ready one of
         :data:`spikeloom.train.architecture.NETWORKS`.
@@ -194,6 +142,7 @@ class TrainConfig:
 
     dataset: str = "digits"
     data_dir: str | None = None
+    holdout_speaker: str | None = None
     network: str = "fc"
     layers: str | None = None
     hidden: tuple[int, ...] = (64,)
@@ -263,12 +212,14 @@ class TrainConfig:
         if self.layers is not None:
             check_layers(self.layers)
         _choice("weight_bits", self.weight_bits, WEIGHT_BITS)
+        if self.holdout_speaker is not None and not isinstance(self.holdout_speaker, str):
+            raise UsageError(f"holdout_speaker must be a name, not {self.holdout_speaker!r}")
         for name in ("data_dir", "start"):
             value = getattr(self, name)
             put(self, name, None if value is None else str(value))
         put(self, "reset", _enum("reset", self.reset, Reset))
         put(self, "reset_order", _enum("reset_order", self.reset_order, ResetOrder))
-        for name, (low, high, kind) in _RANGES.items():
+        for name, (low, high, kind) in RANGES.items():
             put(self, name, _number(name, getattr(self, name), low, high, kind))
         if self.readout_decay is not None:
             put(
@@ -293,6 +244,11 @@ class TrainConfig:
             raise UsageError(
                 f"input_gate must be false with dataset {self.dataset}, not true: its encoder "
                 f"{OWN_ENCODERS[self.dataset][0]} keeps no mask"
+            )
+        if self.holdout_speaker is not None and self.dataset not in SPEAKER_DATASETS:
+            raise UsageError(
+                f"holdout_speaker must be absent with dataset {self.dataset}, not "
+                f"{self.holdout_speaker!r}: only {', '.join(SPEAKER_DATASETS)} has speakers"
             )
         if self.readout_decay is not None and self.loss != "membrane":
             raise UsageError(

@@ -2,7 +2,7 @@
 
 A loss takes the network's :class:`~spikeloom.train.model.Activity`, the labels and the
 configuration.  To add one: write the function, add a row to :data:`LOSSES` and its name to
-:data:`spikeloom.train.config.LOSS_NAMES`.
+:data:`spikeloom.train.choices.LOSS_NAMES`.
 
 A network is judged the way the board's driver judges it
 (:attr:`spikeloom.board.result.RunResult.prediction`): by spike counts, or by final

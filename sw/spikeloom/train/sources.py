@@ -21,7 +21,8 @@ from ..events import Events
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from .augment import augment, distort_events, distort_sound, shift_channels
-from .config import OWN_ENCODERS, TrainConfig
+from .choices import OWN_ENCODERS
+from .config import TrainConfig
 from .datasets import Dataset, load_dataset
 from .encoders import ENCODERS, encode, encode_levels, encoder_table, input_count, to_levels
 from .filterbank import encode_sounds, input_shape
@@ -233,7 +234,7 @@ def make_source(config: TrainConfig) -> Source:
     """Return the samples that a configuration names, read from its ``data_dir``."""
     if config.dataset not in OWN_ENCODERS:
         return PictureSource(config, load_dataset(config.dataset, config.data_dir))
-    samples = load_samples(config.dataset, config.data_dir)
+    samples = load_samples(config.dataset, config.data_dir, config.holdout_speaker)
     if config.dataset == "nmnist":
         return EventSource(config, samples, NMNIST_SIZE)
     return SoundSource(config, samples)
