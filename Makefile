@@ -35,7 +35,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types unit unit-numpy2 unit-pynq3 unit-pynq4 board-wheel \
-    faults docs reference campaign formal frameworks-env clean distclean
+    faults docs reference bitstreams resources campaign formal zoo frameworks-env clean \
+    distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -124,11 +125,22 @@ docs: $(READY)  ## documentation, warnings are errors; in docs/_build/html
 reference: $(READY)  ## write docs/reference/ anew from the specification
 	$(BIN)/python docs/generate.py
 
+bitstreams: $(READY)  ## describe bitstreams/ anew, after a change of the gateware
+	$(BIN)/python -m spikeloom.bitstreams.refresh bitstreams
+	$(BIN)/python docs/generate.py
+
+resources: $(READY)  ## resources and clocks of every preset (ARGS="--preset tiny" for one)
+	$(BIN)/python -m spikeloom.synth.survey docs/results/synth $(ARGS)
+	$(BIN)/python docs/generate.py
+
 campaign: $(READY)  ## random networks, golden model against gateware
 	$(BIN)/python -m spikeloom_sim.campaign $(ARGS)
 
 formal: $(READY)  ## proofs about the gateware (ARGS="--jobs 1 NAME" for some of them)
 	PYTHONPATH=tests $(BIN)/python -m formal $(ARGS)
+
+zoo: $(READY)  ## every network of zoo/ on the gateware (ARGS="--data-dir DIR --samples 100 --write")
+	$(BIN)/python -m spikeloom.cli zoo $(patsubst %/network,%,$(wildcard zoo/*/network)) $(ARGS)
 
 frameworks-env: $(READY_FRAMEWORKS)  ## snnTorch, SpikingJelly and Norse for the tests of NIR
 

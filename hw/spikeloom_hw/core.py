@@ -383,8 +383,9 @@ class Core(wiring.Component):
         wiring.connect(m, encoder.o, fork.i)
         wiring.connect(m, fork.walk, walker.i)
         idle = Signal()
+        # known long before the first spike
+        m.d.sync += fork.walks.eq(walker.n_projections != 0)
         m.d.comb += [
-            fork.walks.eq(walker.n_projections != 0),
             fork.sends.eq(sequencer.emit_spikes & ~sequencer.replaying),
             fork.population.eq(sequencer.population),
             sequencer.masks_taken.eq(encoder.taken),

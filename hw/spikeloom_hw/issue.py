@@ -19,8 +19,8 @@ from .layouts import (
 )
 from .spread import copies, lane_groups
 
-WRITE_STAGE = 10
-"""Stage in which a SWEEP writes back; an ADD writes in stage 4.
+ADD_STAGE, WRITE_STAGE = 4, 10
+"""Stages in which an ADD and a SWEEP write back.
 
 Stages from 3 on are those of :mod:`.lane`; :func:`~.lane.late_stages` comes on top.
 """
@@ -36,8 +36,9 @@ while the SWEEP writes between its stages 10 and 11.
 class Issue(wiring.Component):
     """Take one operation per cycle: of the sequencer, else of spikes, else of the input.
 
-    An ADD is held back in the one cycle in which its write would meet the write-back of a
-    SWEEP issued six cycles before.
+    An ADD that is taken waits in stage 0 while an operation of the sequencer goes first, in the
+    one cycle in which its write would meet the write-back of a SWEEP issued six cycles before, and
+    while nothing may follow a PEEK.  So whether one can be taken is known from registers alone.
 
     Members
     -------
@@ -60,9 +61,9 @@ class Issue(wiring.Component):
     sweep6, row6, sweep11, row11 : Out
         SWEEP in stages 6 and 11.
     add_taken, add_row : Out
-        An ADD enters stage 0 and goes to this row.
+        An ADD to this row is taken.
     sweep_taken, sweep_row : Out
-        Likewise for a SWEEP.
+        A SWEEP of this row is in stage 0.
     input_sops, spike_sops : Out
         Synaptic operations issued, from the input and from spikes; two cycles late.
     sweeping, busy : Out(1)
@@ -116,12 +117,12 @@ class Issue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        op = Signal(self.op_layout, reset_less=True)
-        valid = Signal()
-        slot_taken = Signal()
-        may_add = Signal()
+        # stage 0: an operation of the sequencer goes on in any case, before an ADD that waits
+        add, first = (Signal(self.op_layout, reset_less=True, name=n) for n in ("add", "first"))
+        add_here, first_here = Signal(), Signal()
+        stalled, may_add = Signal(), Signal()
         m.d.comb += [
-            may_add.eq(~slot_taken & ~self.hold & ~self.sweep.valid),
+            may_add.eq(~self.hold & ~(add_here & stalled)),
             self.sweep.ready.eq(1),
             self.spikes.ready.eq(may_add),
             self.inputs.ready.eq(may_add & self.input_open & ~self.spikes.valid),
@@ -131,27 +132,32 @@ class Issue(wiring.Component):
             self.add_row.eq(
                 Mux(self.spikes.valid, self.spikes.payload.row, self.inputs.payload.row)
             ),
-            self.sweep_taken.eq(self.sweep.valid & (self.sweep.payload.kind == OpKind.SWEEP)),
-            self.sweep_row.eq(self.sweep.payload.row),
+            self.sweep_taken.eq(first_here & (first.kind == OpKind.SWEEP)),
+            self.sweep_row.eq(first.row),
         ]
-        m.d.sync += valid.eq(self.sweep.valid | self.add_taken)
-        with m.If(self.sweep.valid):
-            m.d.sync += op.eq(self.sweep.payload)
-        with m.Elif(self.spikes.valid):
-            m.d.sync += op.eq(self.spikes.payload)
-        with m.Else():
-            m.d.sync += op.eq(self.inputs.payload)
+        m.d.sync += [
+            first_here.eq(self.sweep.valid),
+            first.eq(self.sweep.payload),
+            add_here.eq(self.add_taken | (add_here & stalled)),
+        ]
+        with m.If(may_add):
+            m.d.sync += add.eq(Mux(self.spikes.valid, self.spikes.payload, self.inputs.payload))
         with m.If(self.host_read):
-            m.d.sync += [op.even.eq(self.host_row), op.odd.eq(self.host_row)]
-        is_add = op.kind == OpKind.ADD
+            m.d.sync += [add.even.eq(self.host_row), add.odd.eq(self.host_row)]
+        goes = Signal()
         m.d.comb += [
-            self.even_address.eq(op.even),
-            self.odd_address.eq(op.odd),
-            self.even_valid.eq(valid & is_add & op.even_valid),
-            self.odd_valid.eq(valid & is_add & op.odd_valid),
+            goes.eq(add_here & ~stalled),
+            self.even_address.eq(add.even),
+            self.odd_address.eq(add.odd),
+            self.even_valid.eq(goes & add.even_valid),
+            self.odd_valid.eq(goes & add.odd_valid),
         ]
         self._count(m)
-        self._pipeline(m, op, valid, slot_taken)
+        op = Signal(self.op_layout)
+        m.d.comb += op.eq(Mux(first_here, first, add))
+        slot_taken, some = self._pipeline(m, op, goes, first_here)
+        m.d.sync += stalled.eq(self.sweep.valid | self.hold | slot_taken)
+        m.d.comb += self.busy.eq(add_here | some)
         return m
 
     def _count(self, m: Module) -> None:
@@ -167,12 +173,19 @@ class Issue(wiring.Component):
                 counter.eq(Mux(taken, Mux(twice, once << 1, once), 0)),
             ]
 
-    def _pipeline(self, m: Module, op: data.View, valid: Signal, slot_taken: Signal) -> None:
-        """Delay what the lanes need to the stages that need it."""
+    def _pipeline(
+        self, m: Module, op: data.View, is_add: Signal, is_first: Signal
+    ) -> tuple[Value, Value]:
+        """Delay what the lanes need to the stages that need it.
+
+        Returns that an ADD must not be in stage 0 in the next cycle, since its write would meet
+        that of a SWEEP, and that an operation is in one of the stages.
+        """
         late = late_stages(self.config)
         depth = WRITE_STAGE + 2 + late
-        adds, sweeps = [valid & (op.kind == OpKind.ADD)], [valid & (op.kind == OpKind.SWEEP)]
-        valids = [valid]
+        adds: list[Value] = [is_add]
+        sweeps: list[Value] = [self.sweep_taken]
+        valids: list[Value] = [is_add | is_first]
         for stage in range(1, depth + 1):
             for values, name in ((adds, "add"), (sweeps, "sweep"), (valids, "valid")):
                 later = Signal(name=f"{name}{stage}")
@@ -213,7 +226,8 @@ class Issue(wiring.Component):
         }
         for name in control_layout(self.config).members:
             if name in coming:
-                spread = copies(m, coming[name], self.config, name)
+                value = Value.cast(coming[name])
+                spread = copies(m, value, self.config, name, reset_less=len(value) > 1)
             else:  # commands of the division come when they are to be seen
                 spread = [getattr(self, name)] * len(self.controls)
             for control, copy in zip(self.controls, spread, strict=True):
@@ -224,11 +238,10 @@ class Issue(wiring.Component):
             self.row6.eq(rows[6 + late]),
             self.sweep11.eq(sweeps[11 + late]),
             self.row11.eq(rows[11 + late]),
-            slot_taken.eq(sweeps[5]),
             self.sweeping.eq(Cat(sweeps[:depth]).any()),
             self.unwritten.eq(Cat(sweeps[:UNWRITTEN_STAGES]).any()),
-            self.busy.eq(Cat(valids).any()),
         ]
+        return sweeps[WRITE_STAGE - ADD_STAGE - 1], Cat(valids).any()
 
     def _held(
         self,

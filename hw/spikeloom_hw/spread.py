@@ -18,18 +18,19 @@ def lane_groups(config: BuildConfig) -> int:
     return config.lanes // LANES_PER_COPY
 
 
-def copies(m: Module, value: Value, config: BuildConfig, name: str) -> list[Signal]:
+def copies(
+    m: Module, value: Value, config: BuildConfig, name: str, reset_less: bool = True
+) -> list[Signal]:
     """Return, for each group of lanes, a register that is loaded with ``value`` in every cycle.
 
-    The attribute ``keep`` stops the tools from making one register of equal ones again.  Single
-    bits are reset, data are not.
+    The attribute ``keep`` stops the tools from making one register of equal ones again.
     """
     groups = lane_groups(config)
     attributes = {"keep": "true"} if groups > 1 else {}
     shape = Value.cast(value).shape()
     found = []
     for group in range(groups):
-        copy = Signal(shape, name=f"{name}_{group}", reset_less=shape.width > 1, attrs=attributes)
+        copy = Signal(shape, name=f"{name}_{group}", reset_less=reset_less, attrs=attributes)
         m.d.sync += copy.eq(value)
         found.append(copy)
     return found

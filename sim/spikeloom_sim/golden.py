@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeloom.spec import numfmt
+from spikeloom.spec.checks import check_same_sizes, inputs_by_name
 from spikeloom.spec.errors import DataError, NetworkError
 from spikeloom.spec.network import (
     InputPopulation,
@@ -92,22 +93,9 @@ def check_inputs(network: Network, inputs: Inputs) -> dict[str, Int64]:
     Raises :class:`DataError` naming the index, what was found and what was expected.
     """
     populations = {p.name: p for p in network.inputs}
-    if not isinstance(inputs, Mapping):
-        if len(populations) > 1:
-            raise DataError(
-                f"input must be a mapping from the names {', '.join(populations)} to arrays, "
-                f"not one {type(inputs).__name__}"
-            )
-        inputs = {network.inputs[0].name: inputs}
-    if inputs.keys() != populations.keys():
-        raise DataError(
-            f"input must be given for the populations {', '.join(populations)}, "
-            f"not for {', '.join(map(str, inputs)) or 'none'}"
-        )
-    arrays = {name: _check_input(p, inputs[name]) for name, p in populations.items()}
-    sizes = {name: a.shape[:2] for name, a in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        raise DataError(f"all inputs must have the same numbers of samples and ticks, not {sizes}")
+    given = inputs_by_name(inputs, tuple(populations))
+    arrays = {name: _check_input(p, given[name]) for name, p in populations.items()}
+    check_same_sizes({name: a.shape[:2] for name, a in arrays.items()})
     return arrays
 
 

@@ -41,14 +41,14 @@ def layers(*sizes, feedback=None):
 @pytest.mark.parametrize("n_cores", [1, 2, 3, 4])
 def test_the_heaviest_load_is_the_least_that_cuts_can_have(n_cores):
     network = layers(12, 3, 20, 5, 9)
-    cut, plans = plan_chain(network, BUILD, n_cores)
+    chain = plan_chain(network, BUILD, n_cores)
     work = [loads(network, BUILD.lanes)[p.name] for p in network.order()]
     best = min(
         max(sum(work[a:b]) for a, b in itertools.pairwise((0, *inner, 5)))
         for inner in itertools.combinations(range(1, 5), n_cores - 1)
     )
-    assert max(plan.load for plan in plans) == pytest.approx(best, rel=1e-12)
-    assert [p for core in range(n_cores) for p in cut.on_core(core)] == list(network.order())
+    assert max(plan.load for plan in chain.cores) == pytest.approx(best, rel=1e-12)
+    assert [p for core in range(n_cores) for p in chain.cut.on_core(core)] == list(network.order())
 
 
 def test_the_report_names_loads_and_bottleneck():
@@ -89,7 +89,7 @@ def test_a_network_that_fits_one_core_runs_side_by_side():
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (layers(70, 5), "needs more state rows than the cores have"),
+        (layers(70, 5), "core 0 needs 18 state rows of 4 neurons, but has 16"),
         (layers(5, 5, feedback=40), "core 0 needs 168 beats of spikes that wait between core 1"),
         (layers(60, 60, 4), "core 1 needs 480 weight rows of 4 per bank, but has 256"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from spikeloom.datasets import load_dataset
 from spikeloom.datasets.pictures import read_batch
-from spikeloom.datasets.sounds import read_wav
+from spikeloom.datasets.sounds import hold_out, read_wav
 from spikeloom.spec.errors import DataError
 
 
@@ -97,6 +97,47 @@ def test_recorded_digits_are_balanced(data):
     assert np.bincount(dataset.train.labels).tolist() == [240] * 10
     assert np.bincount(dataset.test.labels).tolist() == [30] * 10
     assert all(1000 < len(s) < 20000 for s in dataset.test)
+
+
+def test_a_speaker_is_held_out(data):
+    """Real recordings: 400 and 50 of each of six speakers."""
+    dataset = load_dataset("fsdd", data / "fsdd")
+    held = hold_out(dataset, "lucas")
+    assert (len(held.train), len(held.test)) == (2000, 450)
+    assert set(held.train.speakers) == {"george", "jackson", "nicolas", "theo", "yweweler"}
+    assert set(held.test.speakers) == {"lucas"}
+    assert np.bincount(held.train.labels).tolist() == [200] * 10
+    assert np.bincount(held.test.labels).tolist() == [45] * 10
+    places = np.flatnonzero(dataset.train.speakers == "lucas")
+    assert np.array_equal(held.test[7], dataset.train[int(places[7])])
+    places = np.flatnonzero(dataset.test.speakers == "lucas")
+    assert np.array_equal(held.test[-50], dataset.test[int(places[0])])
+    others = {sound.tobytes() for sound in held.train[:]}
+    assert not others & {sound.tobytes() for sound in held.test[:]}
+    names = "george, jackson, lucas, nicolas, theo, yweweler"
+    with pytest.raises(DataError, match=f"^holdout_speaker must be one of {names}, not 'anna'"):
+        hold_out(dataset, "anna")
+
+
+def test_speakers_of_wav_files_and_of_files_without_them(tmp_path):
+    for name in ("3_theo_5", "1_ann_0", "3_theo_4", "0_bob_49"):
+        write_wav(tmp_path / f"{name}.wav", np.full(9, 5))
+    held = hold_out(load_dataset("fsdd", tmp_path), "theo")
+    assert held.train.speakers.tolist() == ["bob"]
+    assert held.test.labels.tolist() == [3, 3]
+    for split in ("train", "test"):
+        np.savez(tmp_path / f"fsdd_{split}2.npz", **sound_arrays())
+    with pytest.raises(DataError, match=r"^holdout_speaker must be absent with these files"):
+        hold_out(load_dataset("fsdd", tmp_path), "theo")
+    names, index = np.array(["ann", "bob"]), np.array([0, 1], np.uint8)
+    for changes, message in [
+        ({"speakers": names, "speaker": index + 1}, r"speaker must be from 0 to 1, not 2 \(sampl"),
+        ({"speakers": names, "speaker": index[:1]}, r"speaker must be 2 whole numbers, not uint8"),
+        ({"speakers": index, "speaker": index}, r"speakers must be names in one dimension, not u"),
+    ]:
+        np.savez(tmp_path / "fsdd_train2.npz", **sound_arrays(**changes))
+        with pytest.raises(DataError, match=rf"fsdd_train2.npz: {message}"):
+            load_dataset("fsdd", tmp_path)
 
 
 def cifar_folder(folder, rng, count=3):

@@ -6,14 +6,9 @@ import pytest
 
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.network import Reset
-from spikeloom.train.config import (
-    DATASETS,
-    DEFAULTS,
-    MAXIMA,
-    OWN_ENCODERS,
-    TrainConfig,
-    default_config,
-)
+from spikeloom.train.choices import DATASETS, MAXIMA, OWN_ENCODERS
+from spikeloom.train.config import TrainConfig
+from spikeloom.train.defaults import DEFAULTS, default_config
 
 
 @pytest.mark.parametrize(
@@ -22,7 +17,8 @@ from spikeloom.train.config import (
         (
             "dataset",
             "cifar",
-            "must be one of digits, mnist, fashion_mnist, nmnist, fsdd, not 'cifar'",
+            "must be one of digits, mnist, fashion_mnist, cifar10, nmnist, dvs128_gesture, fsdd, "
+            "not 'cifar'",
         ),
         ("hidden", (64, 0), "must be integers from 1 to 65536"),
         ("hidden", "64", "must be integers from 1 to 65536"),
@@ -37,6 +33,12 @@ from spikeloom.train.config import (
         ("floor", 1.0, "must be from -10000 to 0, not 1.0"),
         ("surrogate", "tanh", "must be one of arctan"),
         ("surrogate_width", -1.0, "must be from 0 to 1000"),
+        (
+            "holdout_speaker",
+            "theo",
+            "must be absent with dataset digits, not 'theo': only fsdd has",
+        ),
+        ("holdout_speaker", 3, "must be a name, not 3"),
         ("lr", float("nan"), "must be from 0 to 10, not nan"),
         ("decay", 1.5, "must be from 0 to 1, not 1.5"),
         ("seed", -1, "must be from 0 to"),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spikeloom.train.config import LOSS_NAMES, TrainConfig
+from spikeloom.train.choices import LOSS_NAMES
+from spikeloom.train.config import TrainConfig
 from spikeloom.train.losses import (
     LOSSES,
     count_loss,

@@ -7,19 +7,21 @@ import numpy as np
 import pytest
 import torch
 
+from spikeloom.cli import main
 from spikeloom.datasets.events import load_nmnist
 from spikeloom.events import Events
 from spikeloom.events.frames import frames
 from spikeloom.spec.errors import DataError, UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.train.augment import distort_events, distort_sound, shift_channels
-from spikeloom.train.config import default_config
+from spikeloom.train.card import card_text
+from spikeloom.train.defaults import default_config
 from spikeloom.train.export import export_network
 from spikeloom.train.filterbank import encode_sounds
 from spikeloom.train.frame_encoder import check_frames, encode_recordings, frame_facts
 from spikeloom.train.run import build_model, train
 from spikeloom.train.sources import for_population, make_source, to_events
-from spikeloom.train.test_sets import encode_test_set
+from spikeloom.train.test_sets import encode_test_set, load_samples
 from spikeloom_sim.golden import GoldenModel
 
 pytestmark = pytest.mark.torch
@@ -147,6 +149,31 @@ def test_short_runs_on_real_recordings_equal_golden(data, name, fields, tmp_path
     for population, potentials in result.quantised_potentials(inputs).items():
         assert np.array_equal(potentials, golden.potentials[population])
     assert result.write(tmp_path / "net").input == result.input_facts
+
+
+def test_an_unseen_speaker_is_the_test_set(data, tmp_path, capsys):
+    fields = {**SHORT, "layers": "8", "batch_size": 500, "holdout_speaker": "theo"}
+    config = default_config("fsdd", data_dir=data / "fsdd", **fields)
+    result = train(config, tmp_path, progress=False)
+    assert len(result.test_labels) == 450
+    assert result.provenance["config"]["holdout_speaker"] == "theo"
+    artefact = result.write(tmp_path / "net")
+    data_row = "| data | fsdd, all recordings of the speaker theo, who is not in training |"
+    assert data_row in card_text("net", artefact)
+    argv = ["encode", str(tmp_path / "net"), "--dataset", "fsdd", "--data-dir", str(data / "fsdd")]
+    for options, words, inputs in [
+        ([], "450 samples of fsdd, all of the speaker theo", result.test_inputs),
+        (["--holdout-speaker", "lucas"], "450 samples of fsdd, all of the speaker lucas", None),
+    ]:
+        assert main([*argv, *options, "--output", str(tmp_path / "in.npz")]) == 0
+        assert capsys.readouterr().out == f"{words} in {tmp_path / 'in.npz'}\n"
+        with np.load(tmp_path / "in.npz") as archive:
+            same = inputs is not None
+            assert np.array_equal(archive["input"], result.test_inputs) == same
+    with pytest.raises(DataError, match=r"^holdout_speaker must be one of george, .*, not 'ann'"):
+        make_source(default_config("fsdd", data_dir=data / "fsdd", holdout_speaker="ann"))
+    with pytest.raises(DataError, match=r"^holdout_speaker must be absent with nmnist, not 'theo'"):
+        load_samples("nmnist", data / "nmnist", "theo")
 
 
 def test_another_encoder_than_the_data_want_is_refused(data):

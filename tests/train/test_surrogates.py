@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikeloom.spec.errors import UsageError
-from spikeloom.train.config import SURROGATE_NAMES
+from spikeloom.train.choices import SURROGATE_NAMES
 from spikeloom.train.surrogates import SURROGATES, make_surrogate
 
 pytestmark = pytest.mark.torch

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeloom.spec.errors import EngineError
-
 from .build import COMPILERS
 from .design import Design, version
+from .library import Functions, load_library
 from .options import SimOptions
 from .rtl import Beats, Exchanged, RtlTransport, Status, Words
 
-_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+_FUNCTIONS: Functions = {
     "core_open": (c_void_p, ()),
     "core_close": (None, (c_void_p,)),
     "core_cycles": (c_uint64, (c_void_p,)),
@@ -36,15 +35,7 @@ class CompiledCore:
     """The functions of ``rtl/harness.cpp`` as a :class:`.rtl.SimulatedCore`."""
 
     def __init__(self, library: Path) -> None:
-        try:
-            self._library = ctypes.CDLL(str(library))
-        except OSError as error:
-            raise EngineError(
-                f"the compiled core {library} cannot be loaded: {error}; remove its folder"
-            ) from None
-        for name, (result, arguments) in _FUNCTIONS.items():
-            function = getattr(self._library, name)
-            function.restype, function.argtypes = result, arguments
+        self._library = load_library(library, _FUNCTIONS)
         self._handle: int | None = self._library.core_open()
 
     def write(self, address: int, words: Words, max_cycles: int) -> tuple[Status, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from ctypes import c_uint64, c_void_p
 from pathlib import Path
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from spikeloom.board.serial_transport import SerialTransport
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.errors import EngineError, UsageError
+from spikeloom.spec.errors import UsageError
 
 from .build import Cxxrtl
 from .design import serial_gateware, version
+from .library import Functions, load_library
 
 DIVISOR = 4
 """Clock cycles per bit: fewer than on a board, so that the simulation is soon done."""
@@ -22,7 +22,7 @@ IDLE_CYCLES = 1 << 14
 CLOCK_HZ = 1e5
 """Clock that a second of the simulated line stands for.  Only deadlines depend on it."""
 
-_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+_FUNCTIONS: Functions = {
     "line_open": (c_void_p, ()),
     "line_close": (None, (c_void_p,)),
     "line_cycles": (c_uint64, (c_void_p,)),
@@ -51,15 +51,7 @@ class SimulatedLine:
     bytes_per_s = CLOCK_HZ / DIVISOR / 10
 
     def __init__(self, library: Path) -> None:
-        try:
-            self._library = ctypes.CDLL(str(library))
-        except OSError as error:
-            raise EngineError(
-                f"the compiled core {library} cannot be loaded: {error}; remove its folder"
-            ) from None
-        for name, (result, arguments) in _FUNCTIONS.items():
-            function = getattr(self._library, name)
-            function.restype, function.argtypes = result, arguments
+        self._library = load_library(library, _FUNCTIONS)
         self._handle: int | None = self._library.line_open()
         self._pending = bytearray()
         self.damage: dict[str, bytes | None] = {}

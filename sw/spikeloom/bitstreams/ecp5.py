@@ -61,8 +61,7 @@ def build(
         If a tool is missing, fails or does not end in time, or the clock is not reached.
     """
     require(YOSYS, NEXTPNR_ECP5)
-    top, text = _emit(config, clock_mhz)
-    files = {"top.il": text.encode(), LPF_FILE: (board.folder / LPF_FILE).read_bytes()}
+    top, files = sources(board, config, clock_mhz)
     with tempfile.TemporaryDirectory(prefix="spikeloom-build-") as name:
         work = Path(name)
         for file, data in files.items():
@@ -91,6 +90,15 @@ def build(
     )
     manifest.write(folder)
     return manifest
+
+
+def sources(board: Board, config: BuildConfig, clock_mhz: float) -> tuple[str, dict[str, bytes]]:
+    """Return the name of the top module and the files that the tools read, by name.
+
+    Raises :class:`UsageError` if the clock cannot be made on this board.
+    """
+    top, text = _emit(config, clock_mhz)
+    return top, {"top.il": text.encode(), LPF_FILE: (board.folder / LPF_FILE).read_bytes()}
 
 
 def _route(

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..board.hwh import hwh_text
@@ -55,7 +55,16 @@ def prepare(board: Board, config: BuildConfig, folder: Path, clock_mhz: float) -
     files = sources(board, config, clock_mhz, emit_verilog(config), pins_of(config))
     for name, data in files.items():
         write_atomically(folder / name, data)
-    manifest = Manifest(
+    manifest = prepared(board, config, clock_mhz, files)
+    manifest.write(folder)
+    return manifest
+
+
+def prepared(
+    board: Board, config: BuildConfig, clock_mhz: float, files: Mapping[str, bytes]
+) -> Manifest:
+    """Return the manifest of a folder with the :func:`sources` ``files``."""
+    return Manifest(
         board=board.name,
         preset=config.name,
         build_id=build_id(config),
@@ -66,8 +75,6 @@ def prepare(board: Board, config: BuildConfig, folder: Path, clock_mhz: float) -
         sources_sha256=sources_digest(files),
         note=NOT_RUN,
     )
-    manifest.write(folder)
-    return manifest
 
 
 def pins_of(config: BuildConfig) -> list[Pin]:

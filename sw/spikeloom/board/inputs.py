@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..spec.aer import Beats
-from ..spec.errors import DataError
+from ..spec.checks import check_same_sizes, inputs_by_name
 from ..spec.manifest import InputFacts, PlacedInput
 from .words import check_inputs, encode_checked, encode_rows, population_order
 
@@ -73,31 +73,20 @@ def check_all(inputs: Inputs, facts: InputFacts, sources: Sequence[Source]) -> d
     """
     known = {source.name: source for source in sources}
     first = sources[0]
+    given = inputs_by_name(inputs, tuple(known))
     if not isinstance(inputs, Mapping):
-        if len(known) > 1:
-            raise DataError(
-                f"input must be a mapping from the names {', '.join(known)} to arrays, "
-                f"not one {type(inputs).__name__}"
-            )
         limits = (first.max_magnitude, first.min_magnitude)
         return {first.name: Checked(check_inputs(inputs, facts, *limits), facts)}
-    if inputs.keys() != known.keys():
-        raise DataError(
-            f"input must be given for the populations {', '.join(known)}, "
-            f"not for {', '.join(map(str, inputs)) or 'none'}"
-        )
     found = {}
     for name, source in known.items():
-        array = np.asarray(inputs[name])
+        array = np.asarray(given[name])
         own = facts if source is first else InputFacts(source.shape, 1)
         if array.shape[2:] == (source.n_neurons,):
             own = InputFacts((source.n_neurons,), 1)
         what = f"input {name}"
         array = check_inputs(array, own, source.max_magnitude, source.min_magnitude, what)
         found[name] = Checked(array, own)
-    sizes = {name: checked.array.shape[:2] for name, checked in found.items()}
-    if len(set(sizes.values())) > 1:
-        raise DataError(f"all inputs must have the same numbers of samples and ticks, not {sizes}")
+    check_same_sizes({name: checked.array.shape[:2] for name, checked in found.items()})
     return found
 
 

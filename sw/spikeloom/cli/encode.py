@@ -16,9 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("artefact", help="folder of the artefact; its encoder is used")
     parser.add_argument(
-        "--dataset", required=True, help="digits, mnist, fashion_mnist, nmnist or fsdd"
+        "--dataset",
+        required=True,
+        help="digits, mnist, fashion_mnist, cifar10, nmnist, dvs128_gesture or fsdd",
     )
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the data set's files")
+    parser.add_argument(
+        "--holdout-speaker", metavar="NAME",
+        help="all recordings of this speaker of fsdd; by default the one whom the network was "
+        "trained without, if any",
+    )  # fmt: skip
     parser.add_argument("--samples", type=int, metavar="N", help="only the first N samples")
     parser.add_argument(
         "--output", required=True, metavar="IN.npz", help="npz to write: input and label"
@@ -28,12 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Encode and write the file."""
     from ..artefact import read_artefact
-    from ..train.test_sets import encode_test_set
+    from ..train.test_sets import encode_test_set, held_out_speaker
 
     if args.samples is not None and args.samples < 1:
         raise UsageError(f"--samples must be at least 1, not {args.samples}")
     artefact = read_artefact(args.artefact)
-    inputs, labels = encode_test_set(artefact.input, args.dataset, args.data_dir, args.samples)
+    speaker = args.holdout_speaker
+    if speaker is None and args.dataset == artefact.manifest.provenance.get("dataset"):
+        speaker = held_out_speaker(artefact.manifest.provenance)
+    inputs, labels = encode_test_set(
+        artefact.input, args.dataset, args.data_dir, args.samples, speaker
+    )
     files.write_npz(args.output, {"input": inputs, "label": labels})
-    print(f"{len(inputs)} samples of {args.dataset} in {args.output}")
+    whose = "" if speaker is None else f", all of the speaker {speaker}"
+    print(f"{len(inputs)} samples of {args.dataset}{whose} in {args.output}")
     return 0

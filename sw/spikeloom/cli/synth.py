@@ -20,9 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_build_arguments(parser, "synthesise")
     parser.add_argument(
         "--target",
-        choices=("xc7", "ecp5"),
+        choices=("xc7", "ecp5", "ice40"),
         default="xc7",
-        help="xc7: cells and logic delays on an xc7z020; ecp5: routed on an LFE5U-85F (xc7)",
+        help="xc7: cells and logic delays on an xc7z020; ecp5: routed on an LFE5U-85F; "
+        "ice40: cells on an iCE40UP5K (xc7)",
     )
     parser.add_argument("--no-route", action="store_true", help="ecp5: synthesis only")
     parser.add_argument(
@@ -39,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Synthesise and print."""
-    from ..synth import ecp5, xc7
+    from ..synth import ecp5, ice40, xc7
 
     if args.no_route and args.target != "ecp5":
-        raise UsageError("--no-route belongs to --target ecp5; xc7 is never routed")
+        raise UsageError("--no-route belongs to --target ecp5; the others are never routed")
     if args.features and args.target != "xc7":
         raise UsageError("--features belongs to --target xc7")
     if args.paths < 1:
@@ -54,6 +55,8 @@ def main(args: argparse.Namespace) -> int:
     config = chosen_build(args)
     if args.target == "xc7":
         report = xc7.synthesise(config, args.time_limit, args.paths)
+    elif args.target == "ice40":
+        report = ice40.synthesise(config, args.time_limit)
     else:
         report = ecp5.synthesise(config, args.time_limit, route=not args.no_route)
     print(report.text())

@@ -21,7 +21,7 @@ from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from ..spec.network import Network
 from .capacity import CapacityReport, capacity_report
-from .chain import chain_images, chain_populations, chain_report, plan_chain
+from .chain import ChainPlan, chain_images, chain_populations, chain_report, plan_chain
 from .images import pack_images
 from .inputs import place_inputs
 from .placement import Placement, place
@@ -55,6 +55,93 @@ class Arrangement(str, Enum):
     SIDE_BY_SIDE = "side_by_side"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Where a network lies in a build; ``report`` says whether there is room for it.
+
+    ``whole`` is the placement on one core, or on each; ``chain`` the cut into cores of a chain.
+    """
+
+    network: Network
+    config: BuildConfig
+    n_cores: int
+    bounds: Mapping[str, Bound]
+    report: CapacityReport
+    whole: Placement | None = None
+    chain: ChainPlan | None = None
+
+    @property
+    def arrangement(self) -> Arrangement | None:
+        """How the cores share the work; None in a build of one core."""
+        if self.config.cores == 1:
+            return None
+        return Arrangement.CHAIN if self.chain else Arrangement.SIDE_BY_SIDE
+
+    def check(self) -> None:
+        """Raise :class:`CapacityError` naming everything that is short, and what would help."""
+        if self.chain:
+            self.chain.check()
+        else:
+            self.report.check()
+
+    def pack(self) -> Compiled:
+        """Return the memory images; raises :class:`CapacityError` as :meth:`check` does."""
+        self.check()
+        network, config = self.network, self.config
+        if self.chain:
+            images: dict[str, NDArray[np.uint32]] = chain_images(self.chain)
+            placed = chain_populations(self.chain)
+            takes_input = tuple(plan.part.takes_input for plan in self.chain.cores)
+        else:
+            assert self.whole is not None
+            images = pack_images(network, config.one_core, self.whole)
+            for name, memory in memory_map(config).items():  # the driver copies those of core 0
+                images.setdefault(name, np.zeros((0, memory.row_words), np.uint32))
+            placed = self.whole.populations
+            takes_input = (True,) * self.n_cores
+        build = BuildFacts(
+            build_id(config),
+            config,
+            placed,
+            place_inputs(network),
+            takes_input=takes_input,
+            side_by_side=config.cores > 1 and not self.chain,
+        )
+        return Compiled(build=build, images=images, report=self.report, bounds=self.bounds)
+
+
+def plan_network(
+    network: Network,
+    config: BuildConfig,
+    arrangement: Arrangement = Arrangement.AUTO,
+    n_cores: int | None = None,
+    bounds: Mapping[str, Bound] | None = None,
+    placement: Placement | None = None,
+) -> Plan:
+    """Prove and place ``network`` for ``config``; arguments and errors as of compile_network.
+
+    What is short is in the plan's report and no error.  ``bounds`` and ``placement`` (of the whole
+    network, for so many lanes) are worked out unless they are known.
+    """
+    n_cores = config.cores if n_cores is None else n_cores
+    if not 1 <= n_cores <= config.cores:
+        raise UsageError(f"n_cores must be from 1 to {config.cores}, not {n_cores}")
+    if arrangement is Arrangement.CHAIN and not config.link_beats:
+        raise UsageError(f"a chain needs the build option link_beats, which {config.name} lacks")
+    bounds = prove_no_overflow(network) if bounds is None else bounds
+    if arrangement is not Arrangement.CHAIN:
+        whole = arrangement is Arrangement.SIDE_BY_SIDE or n_cores == 1 or not config.link_beats
+        if whole:
+            check_supported(network, config)
+        if whole or not unsupported(network, config):
+            placement = placement or place(network, config.lanes)
+            report = capacity_report(network, config, placement)
+            if whole or report.fits:
+                return Plan(network, config, n_cores, bounds, report, whole=placement)
+    chain = plan_chain(network, config, n_cores)
+    return Plan(network, config, n_cores, bounds, chain_report(chain), chain=chain)
+
+
 def compile_network(
     network: Network,
     config: BuildConfig,
@@ -82,56 +169,7 @@ def compile_network(
     UsageError
         The build does not have ``n_cores`` cores, or no links for a chain.
     """
-    n_cores = config.cores if n_cores is None else n_cores
-    if not 1 <= n_cores <= config.cores:
-        raise UsageError(f"n_cores must be from 1 to {config.cores}, not {n_cores}")
-    if arrangement is Arrangement.CHAIN and not config.link_beats:
-        raise UsageError(f"a chain needs the build option link_beats, which {config.name} lacks")
-    bounds = prove_no_overflow(network)
-    chain = arrangement is Arrangement.CHAIN
-    if arrangement is Arrangement.AUTO and config.link_beats and n_cores > 1:
-        chain = bool(unsupported(network, config)) or not capacity_report(network, config).fits
-    if chain:
-        return _chain(network, config, n_cores, bounds)
-    check_supported(network, config)
-    placement = place(network, config.lanes)
-    report = capacity_report(network, config, placement)
-    report.check()
-    images = pack_images(network, config.one_core, placement)
-    for name, memory in memory_map(config).items():  # the driver copies those of core 0
-        images.setdefault(name, np.zeros((0, memory.row_words), np.uint32))
-    return Compiled(
-        build=BuildFacts(
-            build_id(config),
-            config,
-            placement.populations,
-            placement.inputs,
-            takes_input=(True,) * n_cores,
-            side_by_side=config.cores > 1,
-        ),
-        images=images,
-        report=report,
-        bounds=bounds,
-    )
-
-
-def _chain(
-    network: Network, config: BuildConfig, n_cores: int, bounds: Mapping[str, Bound]
-) -> Compiled:
-    """Compile for a chain of cores."""
-    cut, plans = plan_chain(network, config, n_cores)
-    return Compiled(
-        build=BuildFacts(
-            build_id(config),
-            config,
-            chain_populations(cut, plans),
-            place_inputs(network),
-            takes_input=tuple(plan.part.takes_input for plan in plans),
-        ),
-        images=chain_images(cut, plans, config),
-        report=chain_report(network, config, plans),
-        bounds=bounds,
-    )
+    return plan_network(network, config, arrangement, n_cores).pack()
 
 
 __all__ = [
@@ -140,9 +178,11 @@ __all__ = [
     "CapacityReport",
     "Compiled",
     "Placement",
+    "Plan",
     "capacity_report",
     "check_supported",
     "compile_network",
     "place",
+    "plan_network",
     "prove_no_overflow",
 ]

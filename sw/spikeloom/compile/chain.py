@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,9 +15,9 @@ from ..spec.manifest import PlacedPopulation
 from ..spec.memmap import core_memories, core_name
 from ..spec.network import Network, Population
 from ..spec.numfmt import MAGNITUDE_MAX
-from ..spec.tables import FEEDS, POPULATIONS, ROUTES, TARGETS, pack_row
+from ..spec.tables import FEEDS, POPULATIONS, ROUTES, TARGETS, Table, pack_row
 from .capacity import CapacityReport, Use, capacity_report
-from .images import pack_images
+from .images import pack_images, stacked
 from .inputs import InputRange, Part, combined_input
 from .parts import Cut
 from .placement import Placement, place, state_rows
@@ -42,6 +42,35 @@ class CorePlan:
     load: float
 
 
+@dataclass(frozen=True)
+class ChainPlan:
+    """A network cut for a chain of cores, and the plan of each core."""
+
+    cut: Cut
+    config: BuildConfig
+    cores: tuple[CorePlan, ...]
+
+    def check(self) -> None:
+        """Raise :class:`CapacityError` naming every core that falls short, and of what."""
+        short = [
+            f"core {core} needs {use.used} {use.unit}, but has {use.available}"
+            for core, plan in enumerate(self.cores)
+            for use in plan.report.uses
+            if not use.fits
+        ]
+        if short:
+            raise CapacityError(
+                f"network does not fit a chain of {self.cut.n_cores} cores of build "
+                f"{self.config.name}: {'; '.join(short)}; use smaller populations (one lies on "
+                "one core), or a build with more of it"
+            )
+
+    @property
+    def fits(self) -> bool:
+        """Whether every core has room for its part."""
+        return all(plan.report.fits for plan in self.cores)
+
+
 def loads(network: Network, lanes: int) -> dict[str, float]:
     """Return the estimated cycles per tick of every population.
 
@@ -53,74 +82,73 @@ def loads(network: Network, lanes: int) -> dict[str, float]:
         work = float(state_rows(population.n_neurons, lanes))
         for projection in network.fan_in(population.name):
             ends = network.ends(projection)
-            events = np.ones((1, ends.n_source))
-            ones = np.ones(projection.weights.shape)
-            synapses = projection.kind.sums(events, ends, ones).sum()
+            synapses = projection.kind.fan_out_sizes(ends, projection.weights).sum()
             work += ASSUMED_RATE * float(synapses) / lanes
         out[population.name] = work
     return out
 
 
-def plan_chain(network: Network, config: BuildConfig, n_cores: int) -> tuple[Cut, list[CorePlan]]:
+def plan_chain(network: Network, config: BuildConfig, n_cores: int) -> ChainPlan:
     """Cut ``network`` for a chain of ``n_cores`` cores so that the heaviest load is the least.
 
-    The cuts are tried from the best balanced on; the first that fits is taken.
+    The cuts are tried from the best balanced on; the first that fits is taken, and if none does
+    the best balanced one (:meth:`ChainPlan.check` says what it is short of).
 
-    Raises :class:`CapacityError` naming the core that falls short in the best balanced cut, and
-    of what.
+    Raises :class:`CapacityError` if some core of that cut lacks what its part needs at all.
     """
-    order = network.order()
-    n_cores = min(n_cores, len(order))
-    first: list[str] = []
-    for cut in itertools.islice(_cuts(network, order, config, n_cores), MAX_TRIALS):
-        plans, short = _fits(cut, config)
-        if not short:
-            return cut, plans
-        first = first or short
-    raise CapacityError(
-        f"network does not fit a chain of {n_cores} cores of build {config.name}: "
-        + "; ".join(first or ["needs more state rows than the cores have"])
-        + "; use smaller populations (one lies on one core), or a build with more of it"
-    )
+    work = loads(network, config.lanes)
+    first: ChainPlan | None = None
+    lacks: list[str] = []
+    for cut in itertools.islice(_cuts(network, work, config, n_cores), MAX_TRIALS):
+        plan, lacking = _plan(cut, config, work)
+        if not lacking and plan.fits:
+            return plan
+        if first is None:
+            first, lacks = plan, lacking
+    assert first is not None, "there is a cut"
+    if lacks:
+        raise CapacityError(
+            f"network does not fit a chain of {first.cut.n_cores} cores of build {config.name}: "
+            + "; ".join(lacks)
+        )
+    return first
 
 
 def _cuts(
-    network: Network, order: Sequence[Population], config: BuildConfig, n_cores: int
+    network: Network, work: Mapping[str, float], config: BuildConfig, n_cores: int
 ) -> Iterator[Cut]:
-    """Yield the cuts whose cores have enough state rows, the best balanced first."""
-    work = loads(network, config.lanes)
+    """Yield the cuts whose cores have enough state rows, best balanced first; else the best one."""
+    order = network.order()
+    n_cores = min(n_cores, len(order))
     load = np.cumsum([0.0, *(work[p.name] for p in order)])
     rows = np.cumsum([0, *(state_rows(p.n_neurons, config.lanes) for p in order)])
     found = []
     for inner in itertools.combinations(range(1, len(order)), n_cores - 1):
         bounds = np.array([0, *inner, len(order)])
-        if np.diff(rows[bounds]).max() <= config.state_rows:
-            found.append((float(np.diff(load[bounds]).max()), (0, *inner)))
-    for _, starts in sorted(found):
+        short = bool(np.diff(rows[bounds]).max() > config.state_rows)
+        found.append((short, float(np.diff(load[bounds]).max()), (0, *inner)))
+    found.sort()
+    enough = [cut for cut in found if not cut[0]]
+    for _, _, starts in enough or found[:1]:
         yield Cut(network, tuple(order), starts)
 
 
-def _fits(cut: Cut, config: BuildConfig) -> tuple[list[CorePlan], list[str]]:
-    """Return the plans of a cut's cores, and what they are short of."""
-    work = loads(cut.network, config.lanes)
+def _plan(cut: Cut, config: BuildConfig, work: Mapping[str, float]) -> tuple[ChainPlan, list[str]]:
+    """Return the plans of a cut's cores, and what cores cannot run at all."""
     plans: list[CorePlan] = []
-    short = []
+    lacks = []
     for core in range(cut.n_cores):
         part = cut.part(core)
-        lacks = unsupported(part, config)
-        if lacks:
-            return plans, [f"core {core} cannot run its part: {'; '.join(lacks)}"]
+        reasons = unsupported(part, config)
+        if reasons:
+            lacks.append(f"core {core} cannot run its part: {'; '.join(reasons)}")
+            continue
         placement = place(part, config.lanes)
         report = capacity_report(part, config.one_core, placement)
         report = replace(report, uses=(*report.uses, *_link_uses(cut, core, part, config)))
-        short += [
-            f"core {core} needs {use.used} {use.unit}, but has {use.available}"
-            for use in report.uses
-            if not use.fits
-        ]
         load = sum(work[p.name] for p in part.populations)
         plans.append(CorePlan(part, placement, report, load))
-    return plans, short
+    return ChainPlan(cut, config, tuple(plans)), lacks
 
 
 def _feeds(cut: Cut, part: Part) -> dict[tuple[int, int], list[InputRange]]:
@@ -173,13 +201,14 @@ def _beats(population: Population, lanes: int) -> int:
     return pairs + digits * population.n_neurons
 
 
-def chain_images(cut: Cut, plans: Sequence[CorePlan], config: BuildConfig) -> dict[str, Words]:
+def chain_images(chain: ChainPlan) -> dict[str, Words]:
     """Return the memory images of all cores; a core that is not in use has empty ones."""
+    cut, config = chain.cut, chain.config
     images = {}
     for core in range(config.cores):
         own: dict[str, Words] = {}
         if core < cut.n_cores:
-            plan = plans[core]
+            plan = chain.cores[core]
             own = pack_images(plan.part, config.one_core, plan.placement)
             own["populations"] = _only_outputs(own["populations"], cut, core)
             own |= _link_images(cut, core, plan.part)
@@ -225,24 +254,24 @@ def _link_images(cut: Cut, core: int, part: Part) -> dict[str, Words]:
             facts = {"address": address.get(p.name, 0), "wanted": wanted}
             targets.append(pack_row(TARGETS, facts))
     feeds.append(pack_row(FEEDS, {}))
-    tables = {"routes": (routes, ROUTES), "feeds": (feeds, FEEDS), "targets": (targets, TARGETS)}
-    return {k: np.array(rows, np.uint32).reshape(-1, t.words) for k, (rows, t) in tables.items()}
+    tables: dict[Table, list[Words]] = {ROUTES: routes, FEEDS: feeds, TARGETS: targets}
+    return {table.name: stacked(rows, table) for table, rows in tables.items()}
 
 
-def chain_populations(cut: Cut, plans: Sequence[CorePlan]) -> tuple[PlacedPopulation, ...]:
+def chain_populations(chain: ChainPlan) -> tuple[PlacedPopulation, ...]:
     """Return the populations of the whole network in their order, each with its core."""
-    found = [combined_input(cut.network)]
-    for core, plan in enumerate(plans):
+    network = chain.cut.network
+    found = [combined_input(network)]
+    for core, plan in enumerate(chain.cores):
         for placed in plan.placement.populations[1:]:
-            is_output = placed.name in cut.network.outputs
+            is_output = placed.name in network.outputs
             found.append(replace(placed, core=core, is_output=is_output))
     return tuple(found)
 
 
-def chain_report(
-    network: Network, config: BuildConfig, plans: Sequence[CorePlan]
-) -> CapacityReport:
+def chain_report(chain: ChainPlan) -> CapacityReport:
     """Return what the network takes of each core, and the load of each."""
+    network, config, plans = chain.cut.network, chain.config, chain.cores
     uses = tuple(
         replace(use, resource=f"core{core}_{use.resource}")
         for core, plan in enumerate(plans)
@@ -256,6 +285,7 @@ def chain_report(
 
 
 __all__ = [
+    "ChainPlan",
     "CorePlan",
     "chain_images",
     "chain_populations",

@@ -198,7 +198,8 @@ def pack_weights(rows: Int8, bits: int, row_words: int) -> Words:
     return out.view("<u4")
 
 
-def _stacked(rows: Sequence[Words], table: Table) -> Words:
+def stacked(rows: Sequence[Words], table: Table) -> Words:
+    """Return the rows of a table as its image, uint32 of shape (rows, words)."""
     return np.array(rows, np.uint32).reshape(-1, table.words)
 
 
@@ -214,13 +215,13 @@ def pack_images(network: Network, config: BuildConfig, placement: Placement) -> 
     tables = _FanOutTables()
     projections = [_projection_row(p, tables) for p in placement.projections]
     images = {
-        "populations": _stacked(
+        "populations": stacked(
             _population_rows(network, config, placement, parameters), POPULATIONS
         ),
-        "projections": _stacked(projections, PROJECTIONS),
-        "groups": _stacked(tables.groups, GROUPS),
-        "runs": _stacked(tables.runs, RUNS),
-        "replays": _stacked(_replay_rows(placement), REPLAYS),
+        "projections": stacked(projections, PROJECTIONS),
+        "groups": stacked(tables.groups, GROUPS),
+        "runs": stacked(tables.runs, RUNS),
+        "replays": stacked(_replay_rows(placement), REPLAYS),
     }
     if parameters is not None:
         images["parameters"] = parameters.rows

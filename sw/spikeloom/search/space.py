@@ -12,7 +12,10 @@ from ..spec.errors import UsageError
 from ..train.config import TrainConfig
 
 LANES = "lanes"
-FIXED = ("dataset", "data_dir", "validation", "threads", "shards", "start", "encoder_parameters")
+FIXED = (
+    *("dataset", "data_dir", "holdout_speaker", "validation", "threads", "shards", "start"),
+    "encoder_parameters",
+)
 """Fields that are the same in every trial, so that trials can be compared."""
 
 

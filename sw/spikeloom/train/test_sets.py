@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.events import load_nmnist
+from ..datasets.gestures import load_dvs128_gesture
+from ..datasets.pictures import load_cifar10
 from ..datasets.samples import SampleSet
-from ..datasets.sounds import load_fsdd
+from ..datasets.sounds import hold_out, load_fsdd
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
-from .config import DATASETS, OWN_ENCODERS
-from .datasets import load_dataset
+from .choices import DATASETS, OWN_ENCODERS, SPEAKER_DATASETS
+from .datasets import Dataset, load_dataset
 from .encoders import encode
 from .filterbank import encode_sounds
 from .frame_encoder import encode_recordings
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_LOADERS = {"nmnist": load_nmnist, "fsdd": load_fsdd}
+_LOADERS: dict[str, Any] = {
+    "nmnist": load_nmnist,
+    "dvs128_gesture": load_dvs128_gesture,
+    "fsdd": load_fsdd,
+}
 _ENCODERS: dict[str, Any] = {"frames": encode_recordings, "filterbank": encode_sounds}
 
 
-def load_samples(name: str, data_dir: str | os.PathLike[str] | None) -> SampleSet[Any]:
-    """Return the data set of recordings or sounds ``name`` from its folder."""
+def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
     if data_dir is None:
         raise DataError(f"data_dir must name the folder of the files of {name}, not be absent")
-    return _LOADERS[name](Path(data_dir))
+    return Path(data_dir)
+
+
+def load_pictures(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+    """Return the data set of pictures ``name`` from its folder."""
+    if name == "cifar10":
+        return load_cifar10(_folder(name, data_dir))
+    return load_dataset(name, data_dir)
+
+
+def load_samples(
+    name: str, data_dir: str | os.PathLike[str] | None, holdout_speaker: str | None = None
+) -> SampleSet[Any]:
+    """Return the data set of recordings or sounds ``name`` from its folder.
+
+    With ``holdout_speaker`` the test set is that speaker, who is not in the training set.
+    """
+    if holdout_speaker is not None and name not in SPEAKER_DATASETS:
+        raise DataError(
+            f"holdout_speaker must be absent with {name}, not {holdout_speaker!r}: only "
+            f"{', '.join(SPEAKER_DATASETS)} has speakers"
+        )
+    samples = _LOADERS[name](_folder(name, data_dir))
+    if samples.train.labels is None:
+        raise DataError(f"{data_dir} must hold labels of {name} to train and test on, not none")
+    return samples if holdout_speaker is None else hold_out(samples, holdout_speaker)
+
+
+def held_out_speaker(provenance: Mapping[str, Any]) -> str | None:
+    """Return the speaker whom a network has not heard in training, from its provenance."""
+    config = provenance.get("config")
+    name = config.get("holdout_speaker") if isinstance(config, Mapping) else None
+    return name if isinstance(name, str) else None
 
 
 def encode_test_set(
@@ -38,6 +76,7 @@ def encode_test_set(
     name: str,
     data_dir: str | os.PathLike[str] | None = None,
     samples: int | None = None,
+    holdout_speaker: str | None = None,
 ) -> Arrays:
     """Return the test samples of a data set, encoded, and their labels.
 
@@ -46,11 +85,13 @@ def encode_test_set(
     facts
         ``artefact.input``.
     name
-        One of :data:`spikeloom.train.config.DATASETS`.
+        One of :data:`spikeloom.train.choices.DATASETS`.
     data_dir
         Folder of its files; ``digits`` needs none.
     samples
         Only the first so many.
+    holdout_speaker
+        The recordings of this speaker instead, from the whole data set.
 
     Returns
     -------
@@ -67,13 +108,13 @@ def encode_test_set(
     if name not in DATASETS:
         raise DataError(f"dataset must be one of {', '.join(DATASETS)}, not {name!r}")
     chosen = slice(0, samples)
-    if name not in OWN_ENCODERS:
-        dataset = load_dataset(name, data_dir)
+    if name not in OWN_ENCODERS and holdout_speaker is None:
+        dataset = load_pictures(name, data_dir)
         return encode(facts, dataset.test_values[chosen]), dataset.test_labels[chosen]
     wanted, kind = OWN_ENCODERS[name][0], facts.encoder.get("kind")
     if kind != wanted:
         raise DataError(
             f"the artefact's encoder must be {wanted} for samples of {name}, not {kind!r}"
         )
-    found = load_samples(name, data_dir)
+    found = load_samples(name, data_dir, holdout_speaker)
     return _ENCODERS[wanted](facts, found.test[chosen]), found.test.labels[chosen]
