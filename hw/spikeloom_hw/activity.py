@@ -81,10 +81,12 @@ class ActivityMap(wiring.Component):
 
     Members
     -------
-    issued, adds : In(1), row : In
-        An operation on the row is issued: an event (``adds``) or a sweep.
-    keep : In(1), keep_row : In
-        A sweep left a potential.
+    set, set_row : In
+        An event goes to the row.
+    clear, clear_row : In
+        A sweep of the row is issued.
+    keep, keep_row : In
+        The sweep left a potential.
     active : Out(state_rows)
         The map.
     """
@@ -94,9 +96,10 @@ class ActivityMap(wiring.Component):
         rows = row_bits(config)
         super().__init__(
             {
-                "issued": In(1),
-                "adds": In(1),
-                "row": In(rows),
+                "set": In(1),
+                "set_row": In(rows),
+                "clear": In(1),
+                "clear_row": In(rows),
                 "keep": In(1),
                 "keep_row": In(rows),
                 "active": Out(config.state_rows),
@@ -105,8 +108,9 @@ class ActivityMap(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        issued = chosen(m, self.row, self.issued, "issued")
+        sets = chosen(m, self.set_row, self.set, "sets")
         keeps = chosen(m, self.keep_row, self.keep, "keeps")
-        for bit, here, keep in zip(self.active, issued, keeps, strict=True):
-            m.d.sync += bit.eq(keep | Mux(here, self.adds, bit))
+        clears = chosen(m, self.clear_row, self.clear, "clears")
+        for bit, set_, keep, clear in zip(self.active, sets, keeps, clears, strict=True):
+            m.d.sync += bit.eq(set_ | keep | (bit & ~clear))
         return m

@@ -234,9 +234,10 @@ class Core(wiring.Component):
             sequencer.sweeping.eq(issue.sweeping),
             sequencer.unwritten.eq(issue.unwritten),
             sequencer.active.eq(activity.active),
-            activity.issued.eq(issue.add_taken | issue.sweep_taken),
-            activity.adds.eq(issue.add_taken),
-            activity.row.eq(Mux(issue.sweep_taken, issue.sweep_row, issue.add_row)),
+            activity.set.eq(issue.add_taken),
+            activity.set_row.eq(issue.add_row),
+            activity.clear.eq(issue.sweep_taken),
+            activity.clear_row.eq(issue.sweep_row),
             self.events.sops.eq(issue.input_sops + issue.spike_sops),
         ]
 

@@ -54,52 +54,56 @@ def test_below_sets_a_bit_for_every_lesser_number(width):
 
 
 def expected_map(before, drive):
-    """Keep wins over the operation."""
+    """Set wins over keep and clear, keep over clear."""
     out = before
-    if drive["issued"]:
-        bit = 1 << drive["row"]
-        out = out | bit if drive["adds"] else out & ~bit
+    if drive["clear"]:
+        out &= ~(1 << drive["clear_row"])
     if drive["keep"]:
         out |= 1 << drive["keep_row"]
+    if drive["set"]:
+        out |= 1 << drive["set_row"]
     return out
 
 
 @pytest.mark.parametrize("before", [0, 1])
-@pytest.mark.parametrize("keep", [0, 1])
-@pytest.mark.parametrize("operation", [None, "sweep", "add"])
-def test_priorities_on_one_row(before, keep, operation):
+@pytest.mark.parametrize("command", range(8))
+def test_priorities_on_one_row(before, command):
     dut = ActivityMap(CONFIG)
+    names = [name for bit, name in enumerate(("set", "clear", "keep")) if command >> bit & 1]
 
     async def bench(ctx):
-        ctx.set(dut.keep, before)
-        ctx.set(dut.keep_row, 5)
+        ctx.set(dut.set, before)
+        ctx.set(dut.set_row, 5)
         await ctx.tick()
+        ctx.set(dut.set, 0)
         assert ctx.get(dut.active) == before << 5
-        ctx.set(dut.keep, keep)
-        ctx.set(dut.row, 5)
-        ctx.set(dut.issued, operation is not None)
-        ctx.set(dut.adds, operation == "add")
+        for name in ("set", "clear", "keep"):
+            ctx.set(getattr(dut, f"{name}_row"), 5)
+            ctx.set(getattr(dut, name), name in names)
         await ctx.tick()
-        stays = before and operation != "sweep"
-        assert ctx.get(dut.active) == ((stays or operation == "add" or keep) << 5)
+        stays = before and "clear" not in names
+        assert ctx.get(dut.active) == ((stays or "set" in names or "keep" in names) << 5)
 
     simulate(dut, bench, cycles=10)
 
 
-@pytest.mark.parametrize("state_rows", [4, CONFIG.state_rows, 128])
-def test_random_commands(state_rows):
-    dut = ActivityMap(replace(CONFIG, state_rows=state_rows))
-    rng = random.Random(state_rows)
+@pytest.mark.parametrize("seed", range(3))
+def test_random_commands(seed):
+    config = replace(CONFIG, state_rows=(4, CONFIG.state_rows, 128)[seed])
+    dut = ActivityMap(config)
+    rng = random.Random(seed)
 
     async def bench(ctx):
         state = 0
         for cycle in range(400):
-            drive = {name: rng.random() < 0.5 for name in ("issued", "adds", "keep")}
-            drive |= {name: rng.randrange(state_rows) for name in ("row", "keep_row")}
+            drive = {}
+            for name in ("set", "clear", "keep"):
+                drive[name] = rng.random() < 0.4
+                drive[f"{name}_row"] = rng.randrange(config.state_rows)
             for name, value in drive.items():
                 ctx.set(getattr(dut, name), value)
             await ctx.tick()
             state = expected_map(state, drive)
-            assert ctx.get(dut.active) == state, f"seed {state_rows}, cycle {cycle}"
+            assert ctx.get(dut.active) == state, f"seed {seed}, cycle {cycle}"
 
     simulate(dut, bench, cycles=500)
