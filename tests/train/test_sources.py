@@ -15,7 +15,7 @@ from spikeloom.spec.errors import DataError, UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.train.augment import distort_events, distort_sound, shift_channels
 from spikeloom.train.card import card_text
-from spikeloom.train.config import default_config
+from spikeloom.train.defaults import default_config
 from spikeloom.train.export import export_network
 from spikeloom.train.filterbank import encode_sounds
 from spikeloom.train.frame_encoder import check_frames, encode_recordings, frame_facts

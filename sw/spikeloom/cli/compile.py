@@ -100,9 +100,7 @@ def _print_cores(plan: Plan) -> None:
     if plan.chain:
         print(f"chain of {len(plan.chain.cores)} cores:")
         loads = plan.report.loads
-        rows = [
-            (k, f"{loads[k]:.1f}", " ".join(names)) for k, names in enumerate(_cores_of(plan))
-        ]
+        rows = [(k, f"{loads[k]:.1f}", " ".join(names)) for k, names in enumerate(_cores_of(plan))]
         print(table(rows, ("core", "estimated cycles per tick", "populations")))
         print(f"core {plan.report.bottleneck} has the most to do")
     elif plan.arrangement:

@@ -133,9 +133,7 @@ def _cuts(
         yield Cut(network, tuple(order), starts)
 
 
-def _plan(
-    cut: Cut, config: BuildConfig, work: Mapping[str, float]
-) -> tuple[ChainPlan, list[str]]:
+def _plan(cut: Cut, config: BuildConfig, work: Mapping[str, float]) -> tuple[ChainPlan, list[str]]:
     """Return the plans of a cut's cores, and what cores cannot run at all."""
     plans: list[CorePlan] = []
     lacks = []
