@@ -298,12 +298,18 @@ def resources() -> str:
         found = [report for report in reports if report["target"] == target]
         if not found:
             continue
-        tools = sorted({f"{tool} {version}" for r in found for tool, version in r["tools"].items()})
+        tools = sorted({tool_version(*tool) for r in found for tool in r["tools"].items()})
         lines += [f"## {device}", "", *text.split("\n"), f"Tools: {', '.join(tools)}.", ""]
         lines += table(("build", "build id", *names), (measured(r, names) for r in found))
         notes = [note(report) for report in found]
         lines += [text for text in notes if text]
     return page("Resources and clocks", "docs/results/synth", lines)
+
+
+def tool_version(tool: str, version: str) -> str:
+    """Return ``Yosys 0.70`` from what Yosys says of itself, ``nextpnr 0.11`` from a number."""
+    said = version.partition(" (")[0]
+    return said if said.lower().startswith(tool) else f"{tool} {said}"
 
 
 def measured(report: dict[str, Any], names: Iterable[str]) -> list[str]:

@@ -43,7 +43,12 @@ RULES = {
     # Files of events are read where they are streamed.
     "spikeloom.board": Rule(BOARD, ("pynq", "serial", "spikeloom.events")),
     # Sizes builds by the models of cycles and area; the areas are a table in a file.
-    "spikeloom.tailor": Rule(("spikeloom.tailor", SPEC, "spikeloom.compile", "numpy")),
+    "spikeloom.tailor": Rule(
+        (
+            *("spikeloom.tailor", SPEC, "spikeloom.compile", "numpy"),
+            *("spikeloom.synth.devices", "spikeloom.synth.features"),
+        )
+    ),
     # Classes that derive from pynq's; imported inside functions.
     "spikeloom.board.pynq_overlay": Rule((*BOARD, "pynq")),
     "spikeloom.train": Rule(
@@ -75,9 +80,12 @@ RULES = {
             "numpy",
         )
     ),
-    # Trials of the trainer; costs from the specification alone.
+    # Trials of the trainer; costs by the models of cycles and area.
     "spikeloom.search": Rule(
-        ("spikeloom.search", "spikeloom.train.config", "spikeloom.files", SPEC, "numpy"),
+        (
+            *("spikeloom.search", "spikeloom.train.config", "spikeloom.files"),
+            *("spikeloom.tailor", SPEC, "numpy"),
+        ),
         ("spikeloom.train", "optuna"),
     ),
     # Sees the gateware as RTLIL, and the tools as programs.

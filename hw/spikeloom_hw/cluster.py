@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
@@ -13,13 +13,15 @@ from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import FEEDS, ROUTES, TARGETS
 
 from .core import Core, Events, Faults
-from .gate import HostBeat, HostGate, kind_of
+from .gate import HostBeat, HostGate
 from .join import Join
 from .layouts import Beat
 from .link import Link
 from .merge import Merge
+from .queue import Queue
 from .router import Router
-from .table import TableMemory
+from .table import TableMemory, host_members
+from .words import kind_of
 
 INPUT_BEATS = 512
 """Beats of the host that wait for a core; side by side, those of its next sample."""
@@ -81,11 +83,7 @@ class Cluster(wiring.Component):
                 "faults": Out(Faults),
                 "host_core": In(2),
                 "host_memory": In(range(len(self.memories))),
-                "host_row": In(range(rows)),
-                "host_word": In(range(words)),
-                "host_data": In(32),
-                "host_write": In(1),
-                "host_value": Out(32),
+                **host_members(rows, words),
             }
         )
 
@@ -109,14 +107,11 @@ class Cluster(wiring.Component):
         self._report(m)
         return m
 
-    def _buffer(
-        self, m: Module, name: str, layout: data.StructLayout, depth: int
-    ) -> fifo.FIFOInterface:
-        """Add a FIFO that counts for idleness."""
-        buffer = fifo.SyncFIFOBuffered(width=layout.size, depth=depth)
-        m.submodules[name] = buffer
-        self._idles.append(buffer.level == 0)
-        return buffer
+    def _queue(self, m: Module, name: str, layout: data.StructLayout, depth: int) -> Queue:
+        """Add a queue that counts for idleness."""
+        m.submodules[name] = queue = Queue(layout, depth)
+        self._idles.append(queue.idle)
+        return queue
 
     def _memories(self, m: Module) -> None:
         """Join the memories of every core to the host."""
@@ -141,21 +136,14 @@ class Cluster(wiring.Component):
             for name in list(self.memories)[len(own) :]:
                 table = TableMemory(linked[name], self.memories[name].rows)
                 m.submodules[f"{name}{k}"] = tables[name] = table
-                m.d.comb += [
-                    table.run.eq(self.run),
-                    table.host_row.eq(self.host_row),
-                    table.host_word.eq(self.host_word),
-                    table.host_data.eq(self.host_data),
-                    table.host_write.eq(
-                        self.host_write & selected & (self.host_memory == len(found))
-                    ),
-                ]
+                writes = self.host_write & selected & (self.host_memory == len(found))
+                table.serve(m, self, self.run, writes)
                 found.append(table.host_value)
             self._tables.append(tables)
             values.append(Array(found)[self.host_memory])
         m.d.comb += self.host_value.eq(Array(values)[self.host_core])
 
-    def _host(self, m: Module) -> list[fifo.FIFOInterface]:
+    def _host(self, m: Module) -> list[Queue]:
         """Deal the host's words to the cores."""
         m.submodules.gate = self._gate = gate = HostGate(self.config.graded)
         self._idles.append(gate.idle)
@@ -163,44 +151,41 @@ class Cluster(wiring.Component):
         beat = gate.o.payload
         turn = Signal(2)
         marker = beat.tick | beat.end
-        buffers, wants, free = [], [], []
+        queues, wants, free = [], [], []
         for k in self._numbers:
-            buffer = self._buffer(m, f"input{k}", HostBeat, INPUT_BEATS)
+            queue = self._queue(m, f"input{k}", HostBeat, INPUT_BEATS)
             wanted = Mux(self.side_by_side, turn == k, marker | self.takes_input[k])
             wants.append(wanted & self._used[k])
-            free.append(~wants[-1] | buffer.w_rdy)
-            buffers.append(buffer)
+            free.append(~wants[-1] | queue.i.ready)
+            queues.append(queue)
         taken = Signal()
         m.d.comb += [
             gate.n_inputs.eq(self.n_inputs),
             gate.o.ready.eq(Cat(free).all() & self.ready),
             taken.eq(gate.o.valid & gate.o.ready),
         ]
-        for buffer, wanted in zip(buffers, wants, strict=True):
-            m.d.comb += [buffer.w_data.eq(beat), buffer.w_en.eq(taken & wanted)]
+        for queue, wanted in zip(queues, wants, strict=True):
+            m.d.comb += [queue.i.payload.eq(beat), queue.i.valid.eq(taken & wanted)]
         with m.If(taken & beat.end):
             m.d.sync += turn.eq(Mux(turn + 1 == self.n_cores, 0, turn + 1))
-        return buffers
+        return queues
 
-    def _direct(self, m: Module, hosts: list[fifo.FIFOInterface]) -> list[fifo.FIFOInterface]:
+    def _direct(self, m: Module, hosts: list[Queue]) -> list[Queue]:
         """Join each core to its share of the host's words and to its buffer of answers."""
         answers = []
         for k, (host, core) in enumerate(zip(hosts, self._cores, strict=True)):
-            answer = self._buffer(m, f"answer{k}", Beat, ANSWER_BEATS)
-            beat = HostBeat(host.r_data)
+            answer = self._queue(m, f"answer{k}", Beat, ANSWER_BEATS)
             m.d.comb += [
-                core.i.valid.eq(host.r_rdy),
-                core.i.payload.data.eq(beat.data),
-                core.i.payload.last.eq(beat.last),
-                host.r_en.eq(core.i.ready),
-                answer.w_en.eq(core.o.valid),
-                answer.w_data.eq(core.o.payload),
-                core.o.ready.eq(answer.w_rdy),
+                core.i.valid.eq(host.o.valid),
+                core.i.payload.data.eq(host.o.payload.data),
+                core.i.payload.last.eq(host.o.payload.last),
+                host.o.ready.eq(core.i.ready),
             ]
+            wiring.connect(m, core.o, answer.i)
             answers.append(answer)
         return answers
 
-    def _links(self, m: Module, hosts: list[fifo.FIFOInterface]) -> list[fifo.FIFOInterface]:
+    def _links(self, m: Module, hosts: list[Queue]) -> list[Queue]:
         """Join the cores by links; return the buffers of their answers."""
         links = {
             (a, b): Link(self.config.link_beats)
@@ -216,16 +201,14 @@ class Cluster(wiring.Component):
             answers.append(self._route(m, k, {b: link for (a, b), link in links.items() if a == k}))
         return answers
 
-    def _merge(self, m: Module, k: int, host: fifo.FIFOInterface, sources: dict[int, Link]) -> None:
+    def _merge(self, m: Module, k: int, host: Queue, sources: dict[int, Link]) -> None:
         """Join core ``k`` to the host and to the links from other cores."""
         m.submodules[f"merge{k}"] = merge = Merge(self.config)
         feeds, targets = (self._tables[k][name] for name in ("feeds", "targets"))
         wiring.connect(m, merge.o, self._cores[k].i)
+        wiring.connect(m, host.o, merge.host)
         m.d.comb += [
             merge.linked.eq(self._linked),
-            merge.host.valid.eq(host.r_rdy),
-            merge.host.payload.eq(host.r_data),
-            host.r_en.eq(merge.host.ready),
             feeds.index0.eq(merge.feed_index),
             merge.feed_row.eq(feeds.row0),
             targets.index0.eq(merge.target_index),
@@ -253,20 +236,18 @@ class Cluster(wiring.Component):
                     merge.kept.eq(link.kept),
                 ]
 
-    def _route(self, m: Module, k: int, targets: dict[int, Link]) -> fifo.FIFOInterface:
+    def _route(self, m: Module, k: int, targets: dict[int, Link]) -> Queue:
         """Join core ``k`` to the links to other cores and to its buffer of answers."""
         m.submodules[f"router{k}"] = router = Router(self.config)
-        answer = self._buffer(m, f"answer{k}", Beat, ANSWER_BEATS)
+        answer = self._queue(m, f"answer{k}", Beat, ANSWER_BEATS)
         routes = self._tables[k]["routes"]
         wiring.connect(m, self._cores[k].o, router.i)
+        wiring.connect(m, router.host, answer.i)
         m.d.comb += [
             router.linked.eq(self._linked),
             routes.index0.eq(router.route_index),
             routes.read0.eq(router.route_read),
             router.route_row.eq(routes.row0),
-            answer.w_en.eq(router.host.valid),
-            answer.w_data.eq(router.host.payload),
-            router.host.ready.eq(answer.w_rdy),
         ]
         self._idles.append(router.idle)
         for b, link in targets.items():
@@ -279,26 +260,17 @@ class Cluster(wiring.Component):
             ]
         return answer
 
-    def _answer(self, m: Module, answers: list[fifo.FIFOInterface]) -> None:
+    def _answer(self, m: Module, answers: list[Queue]) -> None:
         """Join the answers; count what leaves."""
         m.submodules.join = join = Join(self.config.cores)
-        out = self._buffer(m, "output", Beat, OUTPUT_BEATS)
+        out = self._queue(m, "output", Beat, OUTPUT_BEATS)
         for k, answer in enumerate(answers):
-            source = getattr(join, f"i{k}")
-            m.d.comb += [
-                source.valid.eq(answer.r_rdy),
-                source.payload.eq(answer.r_data),
-                answer.r_en.eq(source.ready),
-            ]
+            wiring.connect(m, answer.o, getattr(join, f"i{k}"))
+        wiring.connect(m, join.o, out.i)
+        wiring.connect(m, out.o, wiring.flipped(self.o))
         m.d.comb += [
             join.last_core.eq(self.n_cores - 1),
             join.side_by_side.eq(self.side_by_side),
-            out.w_en.eq(join.o.valid),
-            out.w_data.eq(join.o.payload),
-            join.o.ready.eq(out.w_rdy),
-            self.o.valid.eq(out.r_rdy),
-            self.o.payload.eq(out.r_data),
-            out.r_en.eq(self.o.ready),
         ]
         sent = self.o.valid & self.o.ready
         low, high = (kind_of(self.o.payload.data.word_select(i, aer.WORD_BITS)) for i in range(2))

@@ -35,8 +35,9 @@ class Divider(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(range(self.BUSY_CYCLES + 1))
+        # a register of its own: much waits for it
+        m.d.sync += self.busy.eq(self.start | (self.busy & (left != 1)))
         m.d.comb += [
-            self.busy.eq(left != 0),
             self.load.eq(left == DIGITS + 1),
             self.step.eq(self.busy & (left <= DIGITS)),
             self.digit.eq(left - 1),

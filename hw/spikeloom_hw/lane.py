@@ -27,6 +27,8 @@ a second memory; ``acc`` is C then, and H = acc + V + bias is formed in stage 5.
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -75,33 +77,50 @@ def late_stages(config: BuildConfig) -> int:
 def control_layout(config: BuildConfig) -> data.StructLayout:
     """Return the layout of the signals that drive all lanes alike, named by stage.
 
-    Stages from 3 on are those of the table above; :func:`late_stages` comes on top.
+    It has what the lanes of the build look at.  Stages from 3 on are those of the table above;
+    :func:`late_stages` comes on top.
     """
-    rows, parameters = row_bits(config), parameter_row_bits(config)
-    return data.StructLayout(
-        {
-            "row2": rows,
-            "row3": rows,
-            "parameters1": parameters,
-            "parameters2": parameters,
-            "parameters3": parameters,
-            "parameters5": parameters,
-            "parameters6": parameters,
-            "bias2": unsigned(1),
-            "scale3": SCALE,
-            "forward3": unsigned(1),
-            "forward_older3": unsigned(1),
-            "write4": unsigned(1),
-            "row4": rows,
-            "valid4": unsigned(1),
-            "sweep5": unsigned(1),
-            "ending": unsigned(1),
-            "write10": unsigned(1),
-            "row10": rows,
-            "divide_load": unsigned(1),
-            "divide_step": unsigned(1),
-        }
-    )
+    rows, current = row_bits(config), config.current
+    members: dict[str, tuple[Any, bool]] = {
+        "row2": (rows, True),
+        "row3": (rows, config.refractory),
+        **{
+            f"parameters{stage}": (parameter_row_bits(config), bool(config.parameter_rows) & used)
+            for stage, used in {
+                1: not current,
+                2: current,
+                3: not current,
+                5: current,
+                6: True,
+            }.items()
+        },
+        "bias2": (1, not current),
+        "scale3": (SCALE, config.graded),
+        "forward3": (1, True),
+        "forward_older3": (1, True),
+        "write4": (1, True),
+        "row4": (rows, True),
+        "valid4": (1, True),
+        "sweep5": (1, current),
+        "ending": (1, True),
+        "write10": (1, True),
+        "row10": (rows, True),
+        "divide_load": (1, config.multi_spike),
+        "divide_step": (1, config.multi_spike),
+    }
+    return data.StructLayout({name: shape for name, (shape, used) in members.items() if used})
+
+
+def shared_parameters(config: BuildConfig) -> list[str]:
+    """Return the members of :data:`Parameters` that the lanes of a build look at."""
+    own = ("threshold", "decay", "bias", "current_decay") if config.parameter_rows else ()
+    options = {
+        "current_decay": config.current,
+        "multi_spike": config.multi_spike,
+        "refractory": config.refractory,
+        "held": config.refractory,
+    }
+    return [name for name in Parameters.members if name not in own and options.get(name, True)]
 
 
 def clip(value: Value, floor: Value) -> Value:
@@ -139,8 +158,8 @@ class Lane(wiring.Component):
     control : In
         See :func:`control_layout`.
     parameters : In
-        See :data:`Parameters`; in builds with parameter rows the neuron's own take the place
-        of threshold, decay, bias and current_decay.
+        See :data:`Parameters`; :func:`shared_parameters` of them are looked at.  In builds with
+        parameter rows the neuron's own threshold, decay, bias and current_decay take their place.
     parameter_write, parameter_row, parameter_data : In
         Word (one bit each of the two), row and data of a write to the parameter memory.
     exists5 : In(1)
@@ -302,12 +321,13 @@ class Lane(wiring.Component):
         if config.current:
             rest_of_h4, rest_of_over4 = self._potentials(m)
             mine = Mux(ctl.ending, 0, acc)
-            full5 = Signal(signed(numfmt.ACCUMULATOR_BITS + 1), reset_less=True)
-            m.d.sync += [full5.eq(mine + rest_of_h4)]
-            m.d.sync += [over5.eq(mine + rest_of_over4)]
-            beyond = ctl.sweep5 & (full5[-1] != full5[-2])
-            m.d.comb += self.overflow5.eq(self._overflow | beyond)
-            h4 = mine + rest_of_h4
+            h4 = Signal(signed(numfmt.ACCUMULATOR_BITS + 1))
+            beyond5 = Signal(reset_less=True)
+            m.d.comb += [
+                h4.eq(mine + rest_of_h4),
+                self.overflow5.eq(self._overflow | (ctl.sweep5 & beyond5)),
+            ]
+            m.d.sync += [over5.eq(mine + rest_of_over4), beyond5.eq(h4[-1] != h4[-2])]
         else:
             self._threshold = self._parameter(m, "threshold", "parameters3")
             m.d.sync += over5.eq(acc - self._threshold)

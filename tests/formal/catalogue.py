@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import arithmetic, buses, memories, streams
+from . import arithmetic, buses, links, memories, streams
 
 UNSETTLED = frozenset(("division_digits",))
 """Written, and not decided by the solver so far: no part of what is proved.
@@ -10,5 +10,11 @@ UNSETTLED = frozenset(("division_digits",))
 They run when they are named.
 """
 
-ALL = (*arithmetic.PROOFS, *buses.PROOFS, *memories.PROOFS, *streams.PROOFS)
+ALL = (
+    *arithmetic.PROOFS,
+    *buses.PROOFS,
+    *memories.PROOFS,
+    *streams.PROOFS,
+    *links.PROOFS,
+)
 PROOFS = tuple(proof for proof in ALL if proof.name not in UNSETTLED)

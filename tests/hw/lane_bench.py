@@ -161,7 +161,9 @@ class LaneBench:
             told = divisions.get(cycle)
             control = control_of(history, cycle, self.late)
             command = {"divide_load": told == "load", "divide_step": told == "step"}
-            ctx.set(lane.control, {**control, **command, "ending": ending})
+            control |= command | {"ending": ending}
+            looked_at = lane.control.shape().members
+            ctx.set(lane.control, {n: v for n, v in control.items() if n in looked_at})
             at2 = history.get(cycle - 2)
             ctx.set(lane.even, at2.even if at2 else 0)
             ctx.set(lane.odd, at2.odd if at2 else 0)

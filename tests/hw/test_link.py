@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from hw.bench import STALLS, simulate, stalled
+from hw.bench import PATTERNS, simulate, stalled
 from spikeloom_hw.link import Link
 
 
@@ -18,7 +18,7 @@ def run(beats, samples, delays, seed, stalls=(0.0, 0.0, 0.0), most_ahead=1000):
     core, where the writer waits for the reader.
     """
     dut = Link(beats)
-    rng = random.Random(seed)
+    pauses = [random.Random(seed + side) for side in range(3)]
     read = []
     done = {"writer": 0, "reader": 0}
 
@@ -28,7 +28,7 @@ def run(beats, samples, delays, seed, stalls=(0.0, 0.0, 0.0), most_ahead=1000):
                 while done["writer"] - done["reader"] >= most_ahead:
                     await ctx.tick()
                 for beat in [*slot, None]:
-                    while stalled(rng, stalls[0]):
+                    while stalled(pauses[0], stalls[0]):
                         await ctx.tick()
                     ctx.set(dut.data, beat or 0)
                     ctx.set(dut.store, beat is not None)
@@ -47,7 +47,7 @@ def run(beats, samples, delays, seed, stalls=(0.0, 0.0, 0.0), most_ahead=1000):
         ctx.set(dut.seek, 0)
         found = []
         while True:
-            take = not stalled(rng, stalls[2])
+            take = not stalled(pauses[2], stalls[2])
             ctx.set(dut.o.ready, take)
             _, _, valid, beat, busy = await ctx.tick().sample(dut.o.valid, dut.o.payload, dut.busy)
             if valid and take:
@@ -63,7 +63,7 @@ def run(beats, samples, delays, seed, stalls=(0.0, 0.0, 0.0), most_ahead=1000):
                 ending = tick == len(sample)
                 for delay in [] if ending else delays:
                     assert ctx.get(dut.kept) == min(tick, max(delays)), f"seed {seed}"
-                    while stalled(rng, stalls[1]):
+                    while stalled(pauses[1], stalls[1]):
                         await ctx.tick()
                     if tick >= delay:
                         read.append(await seek(ctx, delay))
@@ -86,16 +86,17 @@ def run(beats, samples, delays, seed, stalls=(0.0, 0.0, 0.0), most_ahead=1000):
     assert read == wanted, f"seed {seed}"
 
 
-@pytest.mark.parametrize("stall", STALLS)
+@pytest.mark.parametrize("stall_in", PATTERNS)
+@pytest.mark.parametrize("stall_out", PATTERNS)
 @pytest.mark.parametrize("delays", [(0,), (1,), (3, 1, 0), (63, 0)])
-def test_each_tick_gets_the_beats_of_its_delays(delays, stall):
+def test_each_tick_gets_the_beats_of_its_delays(delays, stall_in, stall_out):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     rng = random.Random(seed)
     ticks = (70, 2) if max(delays) == 63 else (6, 1, 9)
     most = 1 if max(delays) == 63 else 4
     samples = [sample_of(rng, n, most) for n in ticks]
-    run(128, samples, delays, seed, (stall, stall, stall if max(delays) < 9 else 0.0))
+    run(128, samples, delays, seed, (stall_in, stall_out, stall_out if max(delays) < 9 else 0.0))
 
 
 @pytest.mark.parametrize("who", ["writer", "reader"])

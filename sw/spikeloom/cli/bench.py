@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> int:
 def _live(args: argparse.Namespace) -> int:
     from spikeloom_sim.bench_live import bench_live
 
-    from ..datasets.events import load_dvs128_gesture
+    from ..datasets.gestures import load_dvs128_gesture
     from ..spec.config import preset
 
     if not args.dvs128:

@@ -199,6 +199,7 @@ def pack_weights(rows: Int8, bits: int, row_words: int) -> Words:
 
 
 def stacked(rows: Sequence[Words], table: Table) -> Words:
+    """Return the rows of a table as its image, uint32 of shape (rows, words)."""
     return np.array(rows, np.uint32).reshape(-1, table.words)
 
 

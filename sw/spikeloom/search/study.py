@@ -10,8 +10,9 @@ from typing import Any
 
 from ..files import write_atomically
 from ..spec.errors import DataError, SpikeLoomError, UsageError
+from ..tailor import Run
 from ..train.config import TrainConfig
-from .cost import Cost, build_luts, cost_of
+from .cost import Cost, check_lanes, cost_of
 from .space import LANES, Variation
 
 JOURNAL_FILE = "journal.log"
@@ -67,7 +68,7 @@ class SearchConfig:
         if not self.base.validation:
             raise UsageError("validation must be at least 1 in a search, not 0: trials are judged "
                              "by held-out samples, not by the test set")  # fmt: skip
-        build_luts(self.lanes)
+        check_lanes(self.lanes)
         for name in ("trials", "worker"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < (name == "trials"):
@@ -125,15 +126,24 @@ def run_trial(config: SearchConfig, chosen: dict[str, Any], folder: Path, number
     fields = {name: value for name, value in chosen.items() if name != LANES}
     lanes = int(chosen.get(LANES, config.lanes))
     made = replace(config.base, **fields)
-    build_luts(lanes)
+    check_lanes(lanes)
     result = train(made, folder, progress=False)
     result.write(folder / "network", replace=True)
     stage = "qat" if made.epochs_qat else "float"
     kept = best_row(rows_of(result.history, stage), made)
-    inputs = result.test_inputs[:COST_SAMPLES]
-    cost = cost_of(result.network, inputs, result.quantised_spikes(inputs), lanes)
+    cost = cost_of(result.network, _run(result), lanes)
     accuracy = float(kept["validation_accuracy"])
     return TrialResult(number, dict(chosen), accuracy, result.accuracy_quantised, cost)
+
+
+def _run(result: Any) -> Run:
+    """Return what the trained network does with its first test samples."""
+    inputs = result.test_inputs[:COST_SAMPLES]
+    return Run(
+        {result.network.inputs[0].name: inputs, **result.quantised_spikes(inputs)},
+        result.quantised_potentials(inputs),
+        result.quantised_final(inputs),
+    )
 
 
 class Search:

@@ -14,15 +14,13 @@ from ..report import Figure
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError
 from . import design
+from .devices import LFE5U_85F as AVAILABLE
 from .netlist import Netlist, read_netlist
 from .report import Report, Stage
 from .tools import NEXTPNR_ECP5, YOSYS, require, run_tool
 from .wrapper import TOP, wrapper_verilog
 
 DEVICE = "LFE5U-85F"
-AVAILABLE = {"LUT4": 83_640, "FF": 83_640, "DP16KD": 208, "MULT18X18D": 156}
-"""Resources of the LFE5U-85F (FPGA-DS-02012, ECP5 family data sheet)."""
-
 CLOCK_AIM_MHZ = 90.0
 """The project's aim for 32 lanes."""
 

@@ -11,15 +11,13 @@ from ..report import Figure
 from ..spec.config import BuildConfig
 from . import design
 from .arcs import read_library
+from .devices import XC7Z020 as AVAILABLE
 from .netlist import Netlist, read_netlist
 from .report import Report
 from .timing import GROUPS, TimingGraph
 from .tools import YOSYS, package_folder, run_tool
 
 DEVICE = "xc7z020"
-AVAILABLE = {"LUT": 53_200, "FF": 106_400, "RAMB36": 140, "DSP48E1": 220}
-"""Resources of the Zynq-7020 (DS190, Zynq-7000 data sheet overview)."""
-
 LOGIC_AIM_NS = 3.6
 """The project's aim for the longest path of logic."""
 

@@ -8,14 +8,15 @@ place on a device.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compile import capacity_report, compile_network, place
-from ..compile.cycles import Cycles, cycles_of
+from ..compile import Bound, Placement, capacity_report, place, plan_network, prove_no_overflow
+from ..compile.cycles import cycles_of
 from ..compile.placement import is_grouped
 from ..compile.support import needs_parameter_rows
 from ..spec import numfmt
@@ -112,10 +113,13 @@ def random_run(network: Network, rates: Mapping[str, float], ticks: int, seed: i
     return Run({n: (rng.random((2, ticks, sizes[n])) < rates[n]).astype(np.uint8) for n in sizes})
 
 
-def needed_build(network: Network, lanes: int, name: str = "tailored") -> BuildConfig:
+def needed_build(
+    network: Network, lanes: int, name: str = "tailored", placement: Placement | None = None
+) -> BuildConfig:
     """Return the least build of ``lanes`` lanes that can hold the network.
 
-    Raises :class:`CapacityError` if it would be larger than any build may be.
+    ``placement`` is that on so many lanes, if it is known.  Raises :class:`CapacityError` if the
+    build would be larger than any may be.
     """
     multi_spike = any(p.multi_spike for p in network.populations)
     signed = any(p.signed for p in network.inputs)
@@ -136,7 +140,7 @@ def needed_build(network: Network, lanes: int, name: str = "tailored") -> BuildC
         probe["parameter_rows"] = 4
     if any(p.delay and p.source not in inputs for p in network.projections):
         probe["history_rows"] = 16
-    report = capacity_report(network, BuildConfig(**probe), place(network, lanes))
+    report = capacity_report(network, BuildConfig(**probe), placement or place(network, lanes))
     used = {use.resource: use.used for use in report.uses}
     used["projections"] = max(used["projections"], used.pop("replays", 0))
     for resource, count in used.items():
@@ -160,23 +164,35 @@ def _weight_bits(network: Network) -> int:
     raise AssertionError("weights are of 8 bits at most")
 
 
+def sized(
+    network: Network,
+    run: Run,
+    lanes: int,
+    device: Device,
+    clock_mhz: float,
+    bounds: Mapping[str, Bound] | None = None,
+) -> Tailored:
+    """Return the least build of ``lanes`` lanes that can hold the network, its speed and area.
+
+    ``bounds`` are those of the accumulators, if they are proven already.  Raises
+    :class:`CapacityError` as :func:`needed_build` and the compiler do.
+    """
+    placement = place(network, lanes)
+    config = needed_build(network, lanes, placement=placement)
+    compiled = plan_network(network, config, bounds=bounds, placement=placement).pack()
+    cycles = cycles_of(compiled.build, compiled.images, run.spikes, run.potentials, run.final)
+    mean = float(cycles.samples.mean())
+    return Tailored(config, device, clock_mhz, mean, cycles.bottleneck, area(config, device))
+
+
 def candidates(network: Network, run: Run, device: Device, clock_mhz: float) -> list[Tailored]:
     """Return a build for each number of lanes that can hold the network at all."""
     found = []
+    bounds = prove_no_overflow(network)
     for lanes in LANES:
-        try:
-            config = needed_build(network, lanes)
-            compiled = compile_network(network, config)
-        except CapacityError:
-            continue
-        cycles = cycles_of(compiled.build, compiled.images, run.spikes, run.potentials, run.final)
-        found.append(_tailored(config, device, clock_mhz, cycles))
+        with suppress(CapacityError):
+            found.append(sized(network, run, lanes, device, clock_mhz, bounds))
     return found
-
-
-def _tailored(config: BuildConfig, device: Device, clock: float, cycles: Cycles) -> Tailored:
-    mean = float(cycles.samples.mean())
-    return Tailored(config, device, clock, mean, cycles.bottleneck, area(config, device))
 
 
 def tailor(

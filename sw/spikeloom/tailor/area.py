@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..spec.config import BuildConfig
+from ..synth.devices import LFE5U_85F, XC7Z020, ZU3
+from ..synth.features import FEATURES, LANES, build_name
 
 TABLE = Path(__file__).with_name("measured.json")
-LANES = 16
-"""Lanes of the builds that show what a feature adds."""
-
 LANE_FEATURES = ("graded", "refractory", "current", "multi_spike")
 LUTS_PER_STATE_ROW = 12 / 32
 """Of a lane's potentials: 18 bits in RAM32M, 6 bits by 32 in 4 LUTs (UG474)."""
@@ -45,20 +44,22 @@ class Device:
     clock_mhz: float
 
 
-def _device(name: str, counts: tuple[int, int, int, int], clock: float, **ratios: float) -> Device:
-    names = ("LUT", "FF", "block RAM", "multiplier")
-    return Device(name, dict(zip(names, map(float, counts), strict=True)), ratios, clock)
+RESOURCES = ("LUT", "FF", "block RAM", "multiplier")
+
+
+def _device(name: str, has: dict[str, int], clock: float, **ratios: float) -> Device:
+    """Return a device that has so many of :data:`RESOURCES`, in their order."""
+    counts = map(float, has.values())
+    return Device(name, dict(zip(RESOURCES, counts, strict=True)), ratios, clock)
 
 
 DEVICES = {
     device.name: device
     for device in (
-        # DS190; DS891; FPGA-DS-02012.  A DP16KD is half an RAMB36.
-        _device("xc7z020", (53_200, 106_400, 140, 220), 100.0),
-        _device("zu3", (70_560, 141_120, 216, 360), 100.0),
-        _device(
-            "ecp5-85", (83_640, 83_640, 208, 156), 45.0, LUT=2.25, FF=1.45, **{"block RAM": 2.0}
-        ),
+        _device("xc7z020", XC7Z020, 100.0),
+        _device("zu3", ZU3, 100.0),
+        # A DP16KD is half an RAMB36.
+        _device("ecp5-85", LFE5U_85F, 45.0, LUT=2.25, FF=1.45, **{"block RAM": 2.0}),
     )
 }
 SHARE = {"LUT": 0.75, "FF": 0.75, "block RAM": 0.75, "multiplier": 1.0}
@@ -87,7 +88,7 @@ def _found(name: str, resource: str) -> float:
 
 
 def _extra(feature: str, resource: str) -> float:
-    return _found(f"{feature}-{LANES}", resource) - _found(f"plain-{LANES}", resource)
+    return _found(build_name(feature), resource) - _found(f"plain-{LANES}", resource)
 
 
 def _cells(config: BuildConfig, resource: str) -> float:
@@ -99,21 +100,21 @@ def _cells(config: BuildConfig, resource: str) -> float:
     share = config.lanes / LANES
     usual = plain[0]["config"]
     more_rows = config.state_rows - usual["state_rows"]
-    wide = next(r["config"] for r in measured() if r["config"]["name"] == f"state-rows-128-{LANES}")
-    per_row = _extra("state-rows-128", resource) / (wide["state_rows"] - usual["state_rows"])
+    more = FEATURES["state_rows_128"]["state_rows"] - usual["state_rows"]
+    per_row = _extra("state_rows_128", resource) / more
     in_lanes = LUTS_PER_STATE_ROW if resource == "LUT" else 0.0
     total += more_rows * (per_row - in_lanes * LANES + in_lanes * config.lanes)
     for feature in LANE_FEATURES:
         if getattr(config, feature) and not (feature == "graded" and config.multi_spike):
-            total += share * _extra(feature.replace("_", "-"), resource)
+            total += share * _extra(feature, resource)
     if config.parameter_rows:
-        total += share * _extra("parameter-rows", resource)
+        total += share * _extra("parameter_rows", resource)
         if resource == "LUT":
             total += config.lanes * LUTS_PER_PARAMETER_ROW * max(config.parameter_rows - 32, 0)
     if config.groups:
         total += _extra("groups", resource)
     if config.history_rows:
-        total += _extra("history-rows", resource)
+        total += _extra("history_rows", resource)
     return total
 
 
