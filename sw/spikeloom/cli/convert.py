@@ -98,11 +98,8 @@ def check(outcome: Any, count: int) -> dict[str, Any]:
     for start in range(0, len(values), CHECK_SAMPLES):
         inputs = converted.encoded(values[start : start + CHECK_SAMPLES])
         expected, got = golden.run(inputs), ours.run(inputs)
-        compared += compared_values(
-            {what: getattr(got, what) for what in ("spikes", "potentials", "final")},
-            expected,
-            start,
-        )
+        found = {what: getattr(got, what) for what in ("spikes", "potentials", "final")}
+        compared += compared_values(found, expected, start)
         operations += int(expected.sops.sum())
     return {
         "samples_checked": len(values),
