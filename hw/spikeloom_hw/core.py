@@ -11,16 +11,17 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import memory_map
-from spikeloom.spec.tables import GROUPS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
+from spikeloom.spec.tables import GROUPS, PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
 
 from .activity import ActivityMap
+from .control import Parameters, shared_parameters
 from .decode import Decoder
 from .divider import Divider
 from .encoder import SpikeEncoder
 from .fork import SpikeFork
 from .history import History
 from .issue import Issue
-from .lane import Lane, Parameters, shared_parameters
+from .lane import Lane
 from .layouts import Beat, Item, Token
 from .readout import Readout
 from .replayer import Replayer
@@ -259,6 +260,9 @@ class Core(wiring.Component):
             ]
             self._host_words[f"weights_{name}"] = bank.value
             banks.append(bank)
+        # the lanes keep the threshold negated: one place negates it for all of them
+        bits = PARAMETERS.field("threshold").bits
+        written = (Cat((-self.host_data[:bits])[:bits], self.host_data[bits:]), self.host_data)
         spikes, nonzero, overflow, digits = [], [], [], []
         parameters = self._parameters(m)
         exists = Signal(config.lanes, reset_less=True)
@@ -277,7 +281,7 @@ class Core(wiring.Component):
             if config.parameter_rows:
                 m.d.comb += [
                     lane.parameter_row.eq(self.host_row),
-                    lane.parameter_data.eq(self.host_data),
+                    *(lane.parameter_data[word].eq(host) for word, host in enumerate(written)),
                     *(
                         lane.parameter_write[word].eq(
                             self._host_writes("parameters") & (self.host_word == 2 * index + word)
@@ -429,7 +433,7 @@ class Core(wiring.Component):
         )
         taken = Signal(3)
         m.d.sync += [
-            taken.eq(Cat(sequencer.end_taken, taken)),
+            taken.eq(Cat(sequencer.ends, taken)),
             cycles.eq(cycles + self.events.busy),
             inputs.eq(inputs + issue.input_sops),
             spikes.eq(spikes + issue.spike_sops),

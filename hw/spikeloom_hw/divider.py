@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .lane import DIGITS
+from .control import DIGITS
 
 SETTLE_CYCLES = 9
 """Cycles from a PEEK until H stands still in the lanes."""

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec.config import BuildConfig
 
-from .lane import SCALE, control_layout, late_stages
+from .control import SCALE, control_layout, late_stages
 from .layouts import (
     OpKind,
     lane_count_bits,

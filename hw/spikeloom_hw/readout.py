@@ -10,7 +10,7 @@ from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 
-from .lane import ACC
+from .control import ACC
 from .layouts import Beat
 from .sequencer import ReadoutRequest
 

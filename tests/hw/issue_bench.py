@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from hw.bench import CONFIG
+from spikeloom_hw.control import control_layout, late_stages
 from spikeloom_hw.issue import WRITE_STAGE, Issue
-from spikeloom_hw.lane import control_layout, late_stages
 from spikeloom_hw.layouts import OpKind
 
 GRADED = replace(CONFIG, graded=True)

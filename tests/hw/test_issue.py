@@ -248,7 +248,14 @@ class IssueAndLane(Elaboratable):
 def test_an_add_behind_unwritten_sees_what_the_sweep_wrote(later, config):
     dut = IssueAndLane(config)
     issue = dut.issue
-    parameters = {"decay": 16384, "floor": -32768, "bias": 200, "threshold": 1000}
+    parameters = {
+        "decay": 16384,
+        "floor": -32768,
+        "floor_some": 1,
+        "top": 32767,
+        "bias": 200,
+        "minus_threshold": -1000,
+    }
 
     async def offer(ctx, port, op):
         ctx.set(port.payload, op.payload(config.graded))

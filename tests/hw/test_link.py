@@ -106,6 +106,18 @@ def test_the_slots_never_run_into_each_other_when_one_side_is_much_slower(who):
     run(16, samples, (0,) if who == "reader" else (1,), 7, stalls)
 
 
+def test_a_writer_of_empty_slots_waits_before_it_meets_a_slow_reader():
+    # so few beats that the ring never fills: the slots run out first
+    samples = [[[tick] if tick % 8 == 1 else [] for tick in range(300)]]
+    run(128, samples, (0,), 5, (0.0, 0.9, 0.0))
+
+
+def test_a_reader_that_asks_for_nothing_waits_before_it_laps_a_slow_writer():
+    # samples too short for the delay, then one that is read
+    samples = [[[1], [2]]] * 60 + [[[10 + tick] for tick in range(9)]]
+    run(128, samples, (5,), 5, (0.9, 0.0, 0.0))
+
+
 def test_a_ring_of_the_least_size_does_not_stop_a_writer_that_waits_for_the_reader():
     # three ticks of four beats, and four more
     samples = [[[tick * 8 + i + 1 for i in range(4)] for tick in range(12)]] * 3

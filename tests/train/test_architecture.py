@@ -7,6 +7,8 @@ from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import NetworkError, UsageError
 from spikeloom.spec.kinds import Dense, OneToOne
 from spikeloom.spec.windows import Conv2d, Pool
+from spikeloom.tailor import needed_build
+from spikeloom.tailor.area import DEVICES, SHARE, area
 from spikeloom.train.architecture import NETWORK_NAMES, NETWORKS, make_plan, needs_images
 from spikeloom.train.config import TrainConfig
 from spikeloom.train.defaults import default_config
@@ -80,12 +82,17 @@ def test_ready_networks_fit_the_neurons_of_an_xc7z020(name):
 @pytest.mark.torch
 @pytest.mark.parametrize("name", NETWORK_NAMES)
 def test_ready_networks_compile_for_a_pynq_z2(name):
-    """With the settings of MNIST; not their weights, but all else is that of a trained one."""
+    """Dense ones in the preset; the others in a build of their own that the device holds."""
     config = default_config("mnist", network=name, per_channel=True, norm="tdbn")
     shape = IMAGE if config.needs_images() else (784,)
     model = build_model(config, shape, 10)
     model.eval().quantise()
-    assert plan_network(export_network(model), PRESETS["pynq-z2-full"]).report.fits
+    network, preset = export_network(model), PRESETS["pynq-z2-full"]
+    assert plan_network(network, preset).report.fits == (name in ("fc", "recurrent"))
+    build, device = needed_build(network, 32), DEVICES["xc7z020"]
+    assert plan_network(network, build).report.fits
+    for resource, cells in area(build, device).items():
+        assert cells <= SHARE[resource] * device.available[resource], resource
 
 
 @pytest.mark.parametrize(

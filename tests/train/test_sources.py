@@ -1,8 +1,5 @@
 """Recordings and sounds as training data: encoded as the artefact says, distorted as asked."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -26,17 +23,7 @@ from spikeloom_sim.golden import GoldenModel
 
 pytestmark = pytest.mark.torch
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SHORT = {"epochs_float": 1, "epochs_qat": 1, "ticks": 3}
-
-
-@pytest.fixture(scope="session")
-def data():
-    """The folder of nmnist and fsdd: SPIKELOOM_DATA or the default."""
-    folder = Path(os.environ.get("SPIKELOOM_DATA", SHARED))
-    if not (folder / "nmnist").is_dir():
-        pytest.skip(f"no data sets in {folder}; set SPIKELOOM_DATA")
-    return folder
 
 
 def recording(n=400, seed=1, size=34):

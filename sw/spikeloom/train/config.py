@@ -25,6 +25,7 @@ from .choices import (
 )
 from .encoders import check_encoder
 from .fields import check_choice as _choice
+from .fields import check_encoder_parameters
 from .fields import check_number as _number
 from .plan import NORM_NAMES
 
@@ -290,13 +291,7 @@ class TrainConfig:
             )
         if self.epochs_float + self.epochs_qat == 0 and self.start is None:
             raise UsageError("epochs_float + epochs_qat must be at least 1 without start, not 0")
-        if not isinstance(self.encoder_parameters, Mapping):
-            raise UsageError(
-                f"encoder_parameters must be a mapping, not {self.encoder_parameters!r}"
-            )
-        for name in ("kind", "maximum", "mask"):
-            if name in self.encoder_parameters:
-                raise UsageError(f"encoder_parameters must not hold {name}: it is set for you")
+        check_encoder_parameters(self.encoder_parameters)
         self.encoder_facts()
 
     def encoder_facts(self) -> dict[str, Any]:
