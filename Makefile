@@ -35,7 +35,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format types unit unit-numpy2 unit-pynq3 unit-pynq4 board-wheel \
-    faults docs reference bitstreams resources campaign formal frameworks-env clean distclean
+    faults docs reference bitstreams resources campaign formal zoo frameworks-env clean \
+    distclean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -137,6 +138,9 @@ campaign: $(READY)  ## random networks, golden model against gateware
 
 formal: $(READY)  ## proofs about the gateware (ARGS="--jobs 1 NAME" for some of them)
 	PYTHONPATH=tests $(BIN)/python -m formal $(ARGS)
+
+zoo: $(READY)  ## every network of zoo/ on the gateware (ARGS="--data-dir DIR --samples 100 --write")
+	$(BIN)/python -m spikeloom.cli zoo $(patsubst %/network,%,$(wildcard zoo/*/network)) $(ARGS)
 
 frameworks-env: $(READY_FRAMEWORKS)  ## snnTorch, SpikingJelly and Norse for the tests of NIR
 

@@ -60,6 +60,16 @@ def mnist_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of the data sets, from SPIKELOOM_DATA or ../shared/data."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("SPIKELOOM_DATA", default))
+    if not (folder / "nmnist").is_dir():
+        pytest.skip(f"no data sets in {folder}; set SPIKELOOM_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def engine_cache_folder(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

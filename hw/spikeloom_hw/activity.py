@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,21 +40,36 @@ def first_set(m: Module, bits: Signal, name: str) -> tuple[Signal, Signal]:
 def below(m: Module, value: Value, width: int, name: str) -> Signal:
     """Return ``width`` bits of which bit i is set where i < ``value``.
 
-    ``width`` is a power of two and ``value`` at most that.  A tree of gates: comparisons with
-    constants become carry chains, which were the critical path of many rows.
+    ``width`` is a power of two and ``value`` at most that.  Gates over the two halves of the
+    number: comparisons with constants become carry chains, which were the critical path of
+    many rows.
     """
-    levels = width.bit_length() - 1
-    bits: Value = Const(0, 1)  # of the values below 1: none
-    for level in range(levels):
-        digit = value[level]
-        wider = Signal(2 << level, name=f"{name}{level}")
-        m.d.comb += wider.eq(
-            Cat(bits | digit.replicate(len(bits)), bits & digit.replicate(len(bits)))
-        )
-        bits = wider
     out = Signal(width, name=name)
-    m.d.comb += out.eq(bits | value[levels].replicate(width))
+    levels = width.bit_length() - 1
+    if levels <= 1:
+        m.d.comb += out.eq(Cat(value.any(), value[1:].any())[:width])
+        return out
+    low = levels // 2
+    less_low = below(m, value[:low], 1 << low, f"{name}_low")
+    less_high = below(m, value[low:], 1 << levels - low, f"{name}_high")
+    same = Signal(1 << levels - low, name=f"{name}_same")
+    for high in range(len(same)):
+        m.d.comb += same[high].eq(value[low:] == high)
+    for i in range(width):
+        high = i >> low
+        m.d.comb += out[i].eq(less_high[high] | (same[high] & less_low[i & (1 << low) - 1]))
     return out
+
+
+def chosen(m: Module, row: Value, enable: Value, name: str) -> list[Value]:
+    """Return for each row whether it is ``row`` and ``enable`` is 1, by gates over two halves."""
+    low = len(row) // 2
+    halves = []
+    for part, half, enabled in ((row[:low], "low", Const(1)), (row[low:], "high", enable)):
+        found = Signal(1 << len(part), name=f"{name}_{half}")
+        m.d.comb += [found[i].eq((part == i) & enabled) for i in range(len(found))]
+        halves.append(found)
+    return [high & low_ for high in halves[1] for low_ in halves[0]]
 
 
 class ActivityMap(wiring.Component):
@@ -93,11 +108,9 @@ class ActivityMap(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bits = Array(self.active[i] for i in range(self.config.state_rows))
-        with m.If(self.clear):
-            m.d.sync += bits[self.clear_row].eq(0)
-        with m.If(self.keep):
-            m.d.sync += bits[self.keep_row].eq(1)
-        with m.If(self.set):
-            m.d.sync += bits[self.set_row].eq(1)
+        sets = chosen(m, self.set_row, self.set, "sets")
+        keeps = chosen(m, self.keep_row, self.keep, "keeps")
+        clears = chosen(m, self.clear_row, self.clear, "clears")
+        for bit, set_, keep, clear in zip(self.active, sets, keeps, clears, strict=True):
+            m.d.sync += bit.eq(set_ | keep | (bit & ~clear))
         return m

@@ -13,14 +13,15 @@ from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import FEEDS, ROUTES, TARGETS
 
 from .core import Core, Events, Faults
-from .gate import HostBeat, HostGate, kind_of
+from .gate import HostBeat, HostGate
 from .join import Join
 from .layouts import Beat
 from .link import Link
 from .merge import Merge
 from .queue import Queue
 from .router import Router
-from .table import TableMemory
+from .table import TableMemory, host_members
+from .words import kind_of
 
 INPUT_BEATS = 512
 """Beats of the host that wait for a core; side by side, those of its next sample."""
@@ -82,11 +83,7 @@ class Cluster(wiring.Component):
                 "faults": Out(Faults),
                 "host_core": In(2),
                 "host_memory": In(range(len(self.memories))),
-                "host_row": In(range(rows)),
-                "host_word": In(range(words)),
-                "host_data": In(32),
-                "host_write": In(1),
-                "host_value": Out(32),
+                **host_members(rows, words),
             }
         )
 
@@ -139,15 +136,8 @@ class Cluster(wiring.Component):
             for name in list(self.memories)[len(own) :]:
                 table = TableMemory(linked[name], self.memories[name].rows)
                 m.submodules[f"{name}{k}"] = tables[name] = table
-                m.d.comb += [
-                    table.run.eq(self.run),
-                    table.host_row.eq(self.host_row),
-                    table.host_word.eq(self.host_word),
-                    table.host_data.eq(self.host_data),
-                    table.host_write.eq(
-                        self.host_write & selected & (self.host_memory == len(found))
-                    ),
-                ]
+                writes = self.host_write & selected & (self.host_memory == len(found))
+                table.serve(m, self, self.run, writes)
                 found.append(table.host_value)
             self._tables.append(tables)
             values.append(Array(found)[self.host_memory])

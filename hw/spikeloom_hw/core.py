@@ -11,9 +11,10 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import memory_map
-from spikeloom.spec.tables import GROUPS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
+from spikeloom.spec.tables import GROUPS, PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, RUNS, Table
 
 from .activity import ActivityMap
+from .control import Parameters, shared_parameters
 from .decode import Decoder
 from .divider import Divider
 from .encoder import SpikeEncoder
@@ -25,7 +26,8 @@ from .layouts import Beat, Item, Token
 from .readout import Readout
 from .replayer import Replayer
 from .sequencer import Sequencer
-from .table import TableMemory
+from .spread import LANES_PER_COPY, copies, lane_groups
+from .table import TableMemory, host_members
 from .walker import Walker
 from .weights import WeightBank
 
@@ -93,11 +95,7 @@ class Core(wiring.Component):
                 "events": Out(Events),
                 "faults": Out(Faults),
                 "host_memory": In(3),
-                "host_row": In(range(rows)),
-                "host_word": In(range(words)),
-                "host_data": In(32),
-                "host_write": In(1),
-                "host_value": Out(32),
+                **host_members(rows, words),
             }
         )
 
@@ -199,13 +197,7 @@ class Core(wiring.Component):
                 continue
             rows = self.memories[spec.name].rows
             m.submodules[spec.name] = table = TableMemory(spec, rows, len(ports))
-            m.d.comb += [
-                table.run.eq(self.run),
-                table.host_row.eq(self.host_row),
-                table.host_word.eq(self.host_word),
-                table.host_data.eq(self.host_data),
-                table.host_write.eq(self._host_writes(spec.name)),
-            ]
+            table.serve(m, self, self.run, self._host_writes(spec.name))
             for number, (index, read, row, part) in enumerate(ports):
                 m.d.comb += [
                     getattr(table, f"index{number}").eq(getattr(part, index)),
@@ -268,21 +260,28 @@ class Core(wiring.Component):
             ]
             self._host_words[f"weights_{name}"] = bank.value
             banks.append(bank)
+        # the lanes keep the threshold negated: one place negates it for all of them
+        bits = PARAMETERS.field("threshold").bits
+        written = (Cat((-self.host_data[:bits])[:bits], self.host_data[bits:]), self.host_data)
         spikes, nonzero, overflow, digits = [], [], [], []
+        parameters = self._parameters(m)
+        exists = Signal(config.lanes, reset_less=True)
+        m.d.sync += exists.eq(sequencer.tail | (~issue.last_row4).replicate(config.lanes))
         for index in range(config.lanes):
+            group = index // LANES_PER_COPY
             m.submodules[f"lane{index}"] = lane = Lane(config)
             m.d.comb += [
                 lane.even.eq(banks[0].weights[index]),
                 lane.odd.eq(banks[1].weights[index]),
-                lane.control.eq(issue.control),
-                lane.parameters.eq(sequencer.parameters),
-                lane.exists5.eq(sequencer.tail[index] | ~issue.last_row5),
+                lane.control.eq(issue.controls[group]),
+                lane.parameters.eq(parameters[group]),
+                lane.exists5.eq(exists[index]),
                 self._parts["readout"].values[index].eq(lane.value5),
             ]
             if config.parameter_rows:
                 m.d.comb += [
                     lane.parameter_row.eq(self.host_row),
-                    lane.parameter_data.eq(self.host_data),
+                    *(lane.parameter_data[word].eq(host) for word, host in enumerate(written)),
                     *(
                         lane.parameter_write[word].eq(
                             self._host_writes("parameters") & (self.host_word == 2 * index + word)
@@ -298,6 +297,9 @@ class Core(wiring.Component):
             encoder.write.eq(issue.sweep6 & ~sequencer.divides),
             encoder.mask.index.eq(issue.row6 - sequencer.row_base),
             encoder.mask.spikes.eq(Mux(sequencer.ending, 0, Cat(spikes))),
+        ]
+        # a cycle later, still before anyone looks at the map again
+        m.d.sync += [
             activity.keep.eq(issue.sweep11 & Cat(nonzero).any()),
             activity.keep_row.eq(issue.row11),
         ]
@@ -313,6 +315,21 @@ class Core(wiring.Component):
             self.faults.overflow.eq(Cat(overflow).any()),
             host_value.eq(Array(choices)[self.host_memory]),
         ]
+
+    def _parameters(self, m: Module) -> list[data.View]:
+        """Return the parameters of the population in work for each group of lanes.
+
+        They are a cycle late, which no operation is early enough to see.
+        """
+        found = [
+            Signal(Parameters, name=f"parameters{group}")
+            for group in range(lane_groups(self.config))
+        ]
+        for name in shared_parameters(self.config):
+            value = self._parts["sequencer"].parameters[name]
+            for parameters, copy in zip(found, copies(m, value, self.config, name), strict=True):
+                m.d.comb += parameters[name].eq(copy)
+        return found
 
     def _digits(self, m: Module, digits: Value) -> None:
         """Hand the digits of the numbers of spikes to the encoder, each as a mask."""
@@ -367,8 +384,9 @@ class Core(wiring.Component):
         wiring.connect(m, encoder.o, fork.i)
         wiring.connect(m, fork.walk, walker.i)
         idle = Signal()
+        # known long before the first spike
+        m.d.sync += fork.walks.eq(walker.n_projections != 0)
         m.d.comb += [
-            fork.walks.eq(walker.n_projections != 0),
             fork.sends.eq(sequencer.emit_spikes & ~sequencer.replaying),
             fork.population.eq(sequencer.population),
             sequencer.masks_taken.eq(encoder.taken),
@@ -415,7 +433,7 @@ class Core(wiring.Component):
         )
         taken = Signal(3)
         m.d.sync += [
-            taken.eq(Cat(sequencer.end_taken, taken)),
+            taken.eq(Cat(sequencer.ends, taken)),
             cycles.eq(cycles + self.events.busy),
             inputs.eq(inputs + issue.input_sops),
             spikes.eq(spikes + issue.spike_sops),

@@ -7,9 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer
-from spikeloom.spec.aer import Kind
 
 from .layouts import HALF_INDEX_BITS, Beat, Item, Token
+from .words import classify
 
 _Word = data.StructLayout(
     {
@@ -86,45 +86,35 @@ class Decoder(wiring.Component):
 
     def _classify(self, m: Module, words: list[data.View]) -> None:
         """Load the classified words of the arriving beat."""
-        spikes, drops, kinds, addresses, ends = [], [], [], [], []
+        classes = []
         magnitude: Value = self._held_magnitude
         for index, word in enumerate(words):
             raw = self.i.payload.data.word_select(index, aer.WORD_BITS)
-            kind = raw[aer.KIND_SHIFT :]
-            population = raw[aer.POPULATION_SHIFT : aer.POPULATION_SHIFT + aer.POPULATION_BITS]
-            is_spike = kind == Kind.SPIKE
-            known = (population == 0) & (raw[: aer.NEURON_BITS] < self.n_neurons)
-            is_tick, is_end = kind == Kind.TICK, kind == Kind.END
-            is_graded = (kind == Kind.GRADED) & int(self.graded)
-            unknown = ~(is_spike | is_tick | is_end | is_graded | (kind == Kind.NULL))
+            found = classify(raw, self.n_neurons, self.graded)
             m.d.sync += [
-                word.spike.eq(is_spike & known),
-                word.tick.eq(is_tick),
-                word.end.eq(is_end),
+                word.spike.eq(found.spike),
+                word.tick.eq(found.tick),
+                word.end.eq(found.end),
                 word.payload.eq(raw[: aer.PAYLOAD_BITS]),
             ]
             if self.graded:
                 m.d.sync += word.magnitude.eq(magnitude)
                 used = Signal(signed(aer.MAGNITUDE_BITS), name=f"magnitude{index}")
                 m.d.comb += used.eq(magnitude)
-                with m.If(is_spike | is_tick | is_end):
+                with m.If(found.spike | found.lost | found.tick | found.end):
                     m.d.comb += used.eq(1)
-                with m.If(is_graded):
+                with m.If(found.graded):
                     m.d.comb += used.eq(raw[: aer.MAGNITUDE_BITS])
                 magnitude = used
-            spikes.append(is_spike & known)
-            kinds.append(unknown)
-            addresses.append(is_spike & ~known)
-            drops.append(unknown | (is_spike & ~known))
-            ends.append(is_end)
+            classes.append(found)
         if self.graded:
             m.d.sync += self._held_magnitude.eq(magnitude)
         m.d.comb += [
-            self.accepted.eq(sum(spikes)),
-            self.dropped.eq(sum(drops)),
-            self.bad_kind.eq(Cat(kinds).any()),
-            self.bad_address.eq(Cat(addresses).any()),
-            self.bad_frame.eq(self.i.payload.last & ~Cat(ends).any()),
+            self.accepted.eq(sum(found.spike for found in classes)),
+            self.dropped.eq(sum(found.unknown | found.lost for found in classes)),
+            self.bad_kind.eq(Cat(found.unknown for found in classes).any()),
+            self.bad_address.eq(Cat(found.lost for found in classes).any()),
+            self.bad_frame.eq(self.i.payload.last & ~Cat(found.end for found in classes).any()),
         ]
 
     def _emit(

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .lane import DIGITS
+from .control import DIGITS
 
 SETTLE_CYCLES = 9
 """Cycles from a PEEK until H stands still in the lanes."""
@@ -35,8 +35,9 @@ class Divider(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(range(self.BUSY_CYCLES + 1))
+        # a register of its own: much waits for it
+        m.d.sync += self.busy.eq(self.start | (self.busy & (left != 1)))
         m.d.comb += [
-            self.busy.eq(left != 0),
             self.load.eq(left == DIGITS + 1),
             self.step.eq(self.busy & (left <= DIGITS)),
             self.digit.eq(left - 1),

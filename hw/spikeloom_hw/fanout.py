@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,23 +15,25 @@ from .layouts import lane_count_bits as count_bits
 from .layouts import weight_address_bits as address_bits
 
 
+def _visit_members(config: BuildConfig) -> dict[str, ShapeLike]:
+    """Return the members that say which events go to a row, and from which weight rows."""
+    return {
+        "even_valid": unsigned(1),
+        "odd_valid": unsigned(1),
+        "even": address_bits(config),
+        "odd": address_bits(config),
+        "stride": address_bits(config),
+        "shift": unsigned(SHIFT_BITS),
+        "magnitude": signed(aer.MAGNITUDE_BITS),
+    }
+
+
 def group_request_layout(config: BuildConfig) -> data.StructLayout:
     """Return the layout of events of one group on their way to its runs.
 
     ``even`` and ``odd`` count the sources of the group in pairs.
     """
-    return data.StructLayout(
-        {
-            "group": unsigned(16),
-            "even_valid": unsigned(1),
-            "odd_valid": unsigned(1),
-            "even": address_bits(config),
-            "odd": address_bits(config),
-            "stride": address_bits(config),
-            "shift": unsigned(SHIFT_BITS),
-            "magnitude": signed(aer.MAGNITUDE_BITS),
-        }
-    )
+    return data.StructLayout({"group": unsigned(16), **_visit_members(config)})
 
 
 def run_layout(config: BuildConfig) -> data.StructLayout:
@@ -42,13 +44,7 @@ def run_layout(config: BuildConfig) -> data.StructLayout:
             "left": row_bits(config),
             "lanes": count_bits(config),
             "lanes_last": count_bits(config),
-            "even_valid": unsigned(1),
-            "odd_valid": unsigned(1),
-            "even": address_bits(config),
-            "odd": address_bits(config),
-            "stride": address_bits(config),
-            "shift": unsigned(SHIFT_BITS),
-            "magnitude": signed(aer.MAGNITUDE_BITS),
+            **_visit_members(config),
         }
     )
 

@@ -10,6 +10,7 @@ from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 
 from .layouts import Beat
+from .words import WordClass, classify
 
 HostBeat = data.StructLayout(
     {
@@ -20,11 +21,6 @@ HostBeat = data.StructLayout(
     }
 )
 """Words of the host: spikes, or one TICK or END alone."""
-
-
-def kind_of(word: Value) -> Value:
-    """Return the kind field of a word."""
-    return word[aer.KIND_SHIFT :]
 
 
 class HostGate(wiring.Component):
@@ -71,9 +67,11 @@ class HostGate(wiring.Component):
         m.d.comb += [self.i.ready.eq(~full | advance), self.idle.eq(~full)]
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.payload), full.eq(self.i.valid)]
-        words = [self._word(held.data.word_select(i, aer.WORD_BITS)) for i in range(2)]
-        ticks, ends = ([flags[name] for flags in words] for name in ("tick", "end"))
-        some, cleaned = ([flags[name] for flags in words] for name in ("some", "word"))
+        raw = [held.data.word_select(i, aer.WORD_BITS) for i in range(aer.BEAT_WORDS)]
+        classes = [classify(word, self.n_inputs, self.graded) for word in raw]
+        cleaned = [self._cleaned(*both) for both in zip(raw, classes, strict=True)]
+        some = [found.passes | (found.lost & int(self.graded)) for found in classes]
+        ticks, ends = [found.tick for found in classes], [found.end for found in classes]
         split, second, high, done = Signal(), Signal(), Signal(), Signal()
         out = self.o.payload
         m.d.comb += [
@@ -91,33 +89,18 @@ class HostGate(wiring.Component):
             m.d.sync += second.eq(~done)
         with m.If(advance):
             m.d.comb += [
-                self.accepted.eq(sum(flags["accepted"] for flags in words)),
-                self.dropped.eq(sum(flags["kind"] | flags["address"] for flags in words)),
-                self.bad_kind.eq(Cat(flags["kind"] for flags in words).any()),
-                self.bad_address.eq(Cat(flags["address"] for flags in words).any()),
+                self.accepted.eq(sum(found.spike for found in classes)),
+                self.dropped.eq(sum(found.unknown | found.lost for found in classes)),
+                self.bad_kind.eq(Cat(found.unknown for found in classes).any()),
+                self.bad_address.eq(Cat(found.lost for found in classes).any()),
                 self.bad_frame.eq(held.last & ~Cat(ends).any()),
             ]
         return m
 
-    def _word(self, raw: Value) -> dict[str, Value]:
-        """Classify a word; ``word`` is what goes on, if ``some`` does.
+    def _cleaned(self, raw: Value, found: WordClass) -> Value:
+        """Return what of a word goes on.
 
         A GRADED of magnitude 1 stands for a dropped SPIKE, which uses up the GRADED before it.
         """
-        kind = kind_of(raw)
-        population = raw[aer.POPULATION_SHIFT : aer.KIND_SHIFT]
-        known = (population == 0) & (raw[: aer.NEURON_BITS] < self.n_inputs)
-        is_spike, is_tick, is_end = (kind == k for k in (Kind.SPIKE, Kind.TICK, Kind.END))
-        is_graded = (kind == Kind.GRADED) & int(self.graded)
         stand_in = Const(aer.word(Kind.GRADED, 1) if self.graded else 0, aer.WORD_BITS)
-        passes = (is_spike & known) | is_tick | is_end | is_graded
-        lost = is_spike & ~known
-        return {
-            "tick": is_tick,
-            "end": is_end,
-            "accepted": is_spike & known,
-            "address": lost,
-            "kind": ~(passes | is_spike | (kind == Kind.NULL)),
-            "some": passes | (lost & int(self.graded)),
-            "word": Mux(passes, raw, Mux(lost, stand_in, 0)),
-        }
+        return Mux(found.passes, raw, Mux(found.lost, stand_in, 0))

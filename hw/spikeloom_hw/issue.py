@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec.config import BuildConfig
 
-from .lane import SCALE, control_layout, late_stages
+from .control import SCALE, control_layout, late_stages
 from .layouts import (
     OpKind,
     lane_count_bits,
@@ -17,9 +17,10 @@ from .layouts import (
     row_bits,
     weight_address_bits,
 )
+from .spread import copies, lane_groups
 
-WRITE_STAGE = 10
-"""Stage in which a SWEEP writes back; an ADD writes in stage 4.
+ADD_STAGE, WRITE_STAGE = 4, 10
+"""Stages in which an ADD and a SWEEP write back.
 
 Stages from 3 on are those of :mod:`.lane`; :func:`~.lane.late_stages` comes on top.
 """
@@ -35,8 +36,9 @@ while the SWEEP writes between its stages 10 and 11.
 class Issue(wiring.Component):
     """Take one operation per cycle: of the sequencer, else of spikes, else of the input.
 
-    An ADD is held back in the one cycle in which its write would meet the write-back of a
-    SWEEP issued six cycles before.
+    An ADD that is taken waits in stage 0 while an operation of the sequencer goes first, in the
+    one cycle in which its write would meet the write-back of a SWEEP issued six cycles before, and
+    while nothing may follow a PEEK.  So whether one can be taken is known from registers alone.
 
     Members
     -------
@@ -52,16 +54,16 @@ class Issue(wiring.Component):
         While nothing runs: read a weight row for the host.
     even_address, even_valid, odd_address, odd_valid : Out
         To the weight banks (stage 0).
-    control : Out
-        To the lanes.
-    last_row5 : Out(1)
-        The SWEEP in stage 5 is of its population's last row.
+    controls : Out
+        To the lanes: a copy for each group of lanes (:mod:`.spread`).
+    last_row4 : Out(1)
+        The SWEEP in stage 4 is of its population's last row.
     sweep6, row6, sweep11, row11 : Out
         SWEEP in stages 6 and 11.
     add_taken, add_row : Out
-        An ADD enters stage 0 and goes to this row.
+        An ADD to this row is taken.
     sweep_taken, sweep_row : Out
-        Likewise for a SWEEP.
+        A SWEEP of this row is in stage 0.
     input_sops, spike_sops : Out
         Synaptic operations issued, from the input and from spikes; two cycles late.
     sweeping, busy : Out(1)
@@ -95,8 +97,8 @@ class Issue(wiring.Component):
                 "even_valid": Out(1),
                 "odd_address": Out(address),
                 "odd_valid": Out(1),
-                "control": Out(control_layout(config)),
-                "last_row5": Out(1),
+                "controls": Out(data.ArrayLayout(control_layout(config), lane_groups(config))),
+                "last_row4": Out(1),
                 "sweep6": Out(1),
                 "row6": Out(rows),
                 "sweep11": Out(1),
@@ -115,12 +117,12 @@ class Issue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        op = Signal(self.op_layout, reset_less=True)
-        valid = Signal()
-        slot_taken = Signal()
-        may_add = Signal()
+        # stage 0: an operation of the sequencer goes on in any case, before an ADD that waits
+        add, first = (Signal(self.op_layout, reset_less=True, name=n) for n in ("add", "first"))
+        add_here, first_here = Signal(), Signal()
+        stalled, may_add = Signal(), Signal()
         m.d.comb += [
-            may_add.eq(~slot_taken & ~self.hold & ~self.sweep.valid),
+            may_add.eq(~self.hold & ~(add_here & stalled)),
             self.sweep.ready.eq(1),
             self.spikes.ready.eq(may_add),
             self.inputs.ready.eq(may_add & self.input_open & ~self.spikes.valid),
@@ -130,27 +132,32 @@ class Issue(wiring.Component):
             self.add_row.eq(
                 Mux(self.spikes.valid, self.spikes.payload.row, self.inputs.payload.row)
             ),
-            self.sweep_taken.eq(self.sweep.valid & (self.sweep.payload.kind == OpKind.SWEEP)),
-            self.sweep_row.eq(self.sweep.payload.row),
+            self.sweep_taken.eq(first_here & (first.kind == OpKind.SWEEP)),
+            self.sweep_row.eq(first.row),
         ]
-        m.d.sync += valid.eq(self.sweep.valid | self.add_taken)
-        with m.If(self.sweep.valid):
-            m.d.sync += op.eq(self.sweep.payload)
-        with m.Elif(self.spikes.valid):
-            m.d.sync += op.eq(self.spikes.payload)
-        with m.Else():
-            m.d.sync += op.eq(self.inputs.payload)
+        m.d.sync += [
+            first_here.eq(self.sweep.valid),
+            first.eq(self.sweep.payload),
+            add_here.eq(self.add_taken | (add_here & stalled)),
+        ]
+        with m.If(may_add):
+            m.d.sync += add.eq(Mux(self.spikes.valid, self.spikes.payload, self.inputs.payload))
         with m.If(self.host_read):
-            m.d.sync += [op.even.eq(self.host_row), op.odd.eq(self.host_row)]
-        is_add = op.kind == OpKind.ADD
+            m.d.sync += [add.even.eq(self.host_row), add.odd.eq(self.host_row)]
+        goes = Signal()
         m.d.comb += [
-            self.even_address.eq(op.even),
-            self.odd_address.eq(op.odd),
-            self.even_valid.eq(valid & is_add & op.even_valid),
-            self.odd_valid.eq(valid & is_add & op.odd_valid),
+            goes.eq(add_here & ~stalled),
+            self.even_address.eq(add.even),
+            self.odd_address.eq(add.odd),
+            self.even_valid.eq(goes & add.even_valid),
+            self.odd_valid.eq(goes & add.odd_valid),
         ]
         self._count(m)
-        self._pipeline(m, op, valid, slot_taken)
+        op = Signal(self.op_layout)
+        m.d.comb += op.eq(Mux(first_here, first, add))
+        slot_taken, some = self._pipeline(m, op, goes, first_here)
+        m.d.sync += stalled.eq(self.sweep.valid | self.hold | slot_taken)
+        m.d.comb += self.busy.eq(add_here | some)
         return m
 
     def _count(self, m: Module) -> None:
@@ -166,12 +173,19 @@ class Issue(wiring.Component):
                 counter.eq(Mux(taken, Mux(twice, once << 1, once), 0)),
             ]
 
-    def _pipeline(self, m: Module, op: data.View, valid: Signal, slot_taken: Signal) -> None:
-        """Delay what the lanes need to the stages that need it."""
+    def _pipeline(
+        self, m: Module, op: data.View, is_add: Signal, is_first: Signal
+    ) -> tuple[Value, Value]:
+        """Delay what the lanes need to the stages that need it.
+
+        Returns that an ADD must not be in stage 0 in the next cycle, since its write would meet
+        that of a SWEEP, and that an operation is in one of the stages.
+        """
         late = late_stages(self.config)
         depth = WRITE_STAGE + 2 + late
-        adds, sweeps = [valid & (op.kind == OpKind.ADD)], [valid & (op.kind == OpKind.SWEEP)]
-        valids = [valid]
+        adds: list[Value] = [is_add]
+        sweeps: list[Value] = [self.sweep_taken]
+        valids: list[Value] = [is_add | is_first]
         for stage in range(1, depth + 1):
             for values, name in ((adds, "add"), (sweeps, "sweep"), (valids, "valid")):
                 later = Signal(name=f"{name}{stage}")
@@ -181,46 +195,53 @@ class Issue(wiring.Component):
         lasts = self._held(m, op.last_row, valids, depth, "last")
         first = ((op.row & self.parameter_mask) + self.parameter_base)[: len(self.parameter_base)]
         parameters = self._held(m, first, valids, depth, "parameters")
-        bias = Signal(reset_less=True)
-        with m.If(valids[1]):
-            m.d.sync += bias.eq(~adds[1] & self.biased)
-        control = self.control
+        biased = self._held(m, ~adds[0] & self.biased, valids, 1, "biased")
+        scale = Const(1)
         if self.config.graded:
-            scale = Mux(adds[0], op.magnitude << op.shift, 1)
-            m.d.comb += control.scale3.eq(self._held(m, scale, valids, 3, "scale", SCALE)[3])
-        m.d.sync += [
-            control.forward3.eq(
-                valids[2 + late] & valids[3 + late] & (rows[2 + late] == rows[3 + late])
-            ),
-            control.forward_older3.eq(
-                valids[2 + late] & valids[4 + late] & (rows[2 + late] == rows[4 + late])
-            ),
-        ]
+            magnitude = Mux(adds[0], op.magnitude << op.shift, 1)
+            scale = self._held(m, magnitude, valids, 2, "scale", SCALE)[2]
+
+        def same_row(older: int) -> Value:
+            both = valids[2 + late] & valids[older + late]
+            return both & (rows[2 + late] == rows[older + late])
+
+        # every signal of a lane is a register of the lane's group: what is loaded here is seen
+        # by the lanes in the next cycle, hence in the next stage
+        coming = {
+            "row2": rows[1 + late],
+            "row3": rows[2 + late],
+            "parameters1": Mux(valids[0], parameters[0], parameters[1]),
+            **{f"parameters{stage}": parameters[stage - 1 + late] for stage in (2, 3, 5, 6)},
+            "bias2": biased[1],
+            "scale3": scale,
+            "forward3": same_row(3),
+            "forward_older3": same_row(4),
+            "write4": adds[3 + late],
+            "row4": rows[3 + late],
+            "valid4": valids[3 + late],
+            "sweep5": sweeps[4 + late],
+            "ending": self.ending,
+            "write10": sweeps[WRITE_STAGE - 1 + late],
+            "row10": rows[WRITE_STAGE - 1 + late],
+        }
+        for name in control_layout(self.config).members:
+            if name in coming:
+                value = Value.cast(coming[name])
+                spread = copies(m, value, self.config, name, reset_less=len(value) > 1)
+            else:  # commands of the division come when they are to be seen
+                spread = [getattr(self, name)] * len(self.controls)
+            for control, copy in zip(self.controls, spread, strict=True):
+                m.d.comb += control[name].eq(copy)
         m.d.comb += [
-            control.row2.eq(rows[2 + late]),
-            control.row3.eq(rows[3 + late]),
-            control.parameters1.eq(parameters[1]),
-            *(control[f"parameters{stage}"].eq(parameters[stage + late]) for stage in (2, 3, 5, 6)),
-            control.bias2.eq(bias),
-            control.write4.eq(adds[4 + late]),
-            control.row4.eq(rows[4 + late]),
-            control.valid4.eq(valids[4 + late]),
-            control.sweep5.eq(sweeps[5 + late]),
-            control.ending.eq(self.ending),
-            control.write10.eq(sweeps[WRITE_STAGE + late]),
-            control.row10.eq(rows[WRITE_STAGE + late]),
-            control.divide_load.eq(self.divide_load),
-            control.divide_step.eq(self.divide_step),
-            self.last_row5.eq(lasts[5 + late]),
+            self.last_row4.eq(lasts[4 + late]),
             self.sweep6.eq(sweeps[6 + late]),
             self.row6.eq(rows[6 + late]),
             self.sweep11.eq(sweeps[11 + late]),
             self.row11.eq(rows[11 + late]),
-            slot_taken.eq(sweeps[5]),
             self.sweeping.eq(Cat(sweeps[:depth]).any()),
             self.unwritten.eq(Cat(sweeps[:UNWRITTEN_STAGES]).any()),
-            self.busy.eq(Cat(valids).any()),
         ]
+        return sweeps[WRITE_STAGE - ADD_STAGE - 1], Cat(valids).any()
 
     def _held(
         self,
@@ -233,14 +254,14 @@ class Issue(wiring.Component):
     ) -> list[Value]:
         """Return ``first`` in every stage up to ``depth``.
 
-        Stages 1 and 2 keep what the last operation had, so that a PEEK's stays.
+        Stage 1 keeps what the last operation had, so that a PEEK's stays in all of them.
         """
         values: list[Value] = [first]
         for stage in range(1, depth + 1):
             later = Signal(
                 len(first) if shape is None else shape, name=f"{name}{stage}", reset_less=True
             )
-            with m.If(valids[stage - 1] | (stage > 2)):
+            with m.If(valids[stage - 1] | (stage > 1)):
                 m.d.sync += later.eq(values[-1])
             values.append(later)
         return values

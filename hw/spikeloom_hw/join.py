@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 
-from .gate import kind_of
 from .layouts import Beat
+from .words import kind_of
 
 
 class Join(wiring.Component):

@@ -10,16 +10,19 @@ stage  register loaded at its beginning
 3      ``sum`` of weights, or the bias; potential from the memory
 4      ``acc`` = potential + sum, written back for an ADD (two levels of forwarding)
 5      H and H - threshold
-6      spike; what goes to the multiplier, what is added behind it
-7      clipped (reset before decay)
+6      spike; both again, 0 where neither is kept; what is added behind the multiplier
+7      that of the two which is kept, clipped if the reset is before the decay
 8      product with the decay
 9      truncated towards zero, constant added
-10     clipped; written back for a SWEEP
+10     upper clip, and whether to take the floor; clipped and written back for a SWEEP
 11     ``nonzero``
 ====== =====================================================================
 
 Builds for graded events multiply the sum by the event's scale in a stage of their own; every
 later stage then is one further (:func:`late_stages`).
+
+A population clips either before the decay or behind it, so one comparison with the floor does for
+both.  What a stage chooses is written such that a LUT of six inputs takes each bit of it.
 
 Builds for synaptic currents keep the current in the place of the potential and the potential in
 a second memory; ``acc`` is C then, and H = acc + V + bias is formed in stage 5.
@@ -35,98 +38,9 @@ from spikeloom.spec import numfmt
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import PARAMETERS, FireSelect
 
-from .layouts import WEIGHT_BITS, parameter_row_bits, row_bits
-
-ACC = signed(numfmt.ACCUMULATOR_BITS)
-POTENTIAL = signed(numfmt.POTENTIAL_BITS)
-REST_BITS = numfmt.REFRACTORY_MAX.bit_length()
-SCALE = signed(numfmt.MAGNITUDE_BITS + numfmt.SHIFT_MAX)
-DIGITS = numfmt.MAGNITUDE_BITS - 1
-"""Binary digits of the number of spikes of a multi-spike neuron."""
-
-Parameters = data.StructLayout(
-    {
-        "threshold": unsigned(16),
-        "decay": unsigned(16),
-        "bias": signed(16),
-        "current_decay": unsigned(16),
-        "floor": signed(16),
-        "constant": signed(16),
-        "fire_select": unsigned(2),
-        "fires": unsigned(1),
-        "clip_before": unsigned(1),
-        "multi_spike": unsigned(1),
-        "refractory": unsigned(REST_BITS),
-        "held": signed(16),
-    }
-)
-"""Parameters of the population that is swept; stable from issue to write-back.
-
-``constant`` is ``initial`` when a sample ends; else ``fire_constant``, or in builds without
-parameter rows -threshold where a spike subtracts it behind the decay.
-"""
-
-
-def late_stages(config: BuildConfig) -> int:
-    """Return by how many stages the stages from 3 on are later than the table above says."""
-    return int(config.graded)
-
-
-def control_layout(config: BuildConfig) -> data.StructLayout:
-    """Return the layout of the signals that drive all lanes alike, named by stage.
-
-    Stages from 3 on are those of the table above; :func:`late_stages` comes on top.
-    """
-    rows, parameters = row_bits(config), parameter_row_bits(config)
-    return data.StructLayout(
-        {
-            "row2": rows,
-            "row3": rows,
-            "parameters1": parameters,
-            "parameters2": parameters,
-            "parameters3": parameters,
-            "parameters5": parameters,
-            "parameters6": parameters,
-            "bias2": unsigned(1),
-            "scale3": SCALE,
-            "forward3": unsigned(1),
-            "forward_older3": unsigned(1),
-            "write4": unsigned(1),
-            "row4": rows,
-            "valid4": unsigned(1),
-            "sweep5": unsigned(1),
-            "ending": unsigned(1),
-            "write10": unsigned(1),
-            "row10": rows,
-            "divide_load": unsigned(1),
-            "divide_step": unsigned(1),
-        }
-    )
-
-
-def clip(value: Value, floor: Value) -> Value:
-    """Return a signed value clipped to ``floor`` below and 2^15 - 1 above."""
-    bits = numfmt.POTENTIAL_BITS
-    over = ~value[-1] & value[bits - 1 : -1].any()
-    return Mux(value < floor, floor, Mux(over, numfmt.POTENTIAL_MAX, value[:bits].as_signed()))
-
-
-def truncated_share(m: Module, value: Value, share: Value, addend: Value, name: str) -> Signal:
-    """Return trunc(value * share / 2^15) + addend two cycles later; ``value`` is registered.
-
-    Adding 2^15 - 1 to a negative product before the shift truncates towards zero; the addend
-    rides above the fraction.  Both are added behind the multiplier.
-    """
-    fraction = numfmt.DECAY_FRACTION_BITS
-    product = Signal(signed(len(value) + 16), name=f"{name}_product", reset_less=True)
-    behind = Signal(signed(len(addend) + fraction), name=f"{name}_behind", reset_less=True)
-    total = Signal(signed(len(product) + 1), name=f"{name}_sum", reset_less=True)
-    m.d.sync += [
-        product.eq(value * share),
-        behind.eq(Cat(value[-1].replicate(fraction), addend).as_signed()),
-        total.eq(product + behind),
-    ]
-    return (total >> fraction).as_signed()
+from .control import ACC, DIGITS, POTENTIAL, REST_BITS, Parameters, control_layout
+from .fixed import above, saturated, truncated_share
+from .layouts import WEIGHT_BITS, parameter_row_bits
 
 
 class Lane(wiring.Component):
@@ -139,10 +53,11 @@ class Lane(wiring.Component):
     control : In
         See :func:`control_layout`.
     parameters : In
-        See :data:`Parameters`; in builds with parameter rows the neuron's own take the place
-        of threshold, decay, bias and current_decay.
+        See :data:`Parameters`; :func:`shared_parameters` of them are looked at.  In builds with
+        parameter rows the neuron's own threshold, decay, bias and current_decay take their place.
     parameter_write, parameter_row, parameter_data : In
-        Word (one bit each of the two), row and data of a write to the parameter memory.
+        Words that are written (one bit each of the two), row and data of a write to the parameter
+        memory; the threshold in the data is negated.
     exists5 : In(1)
         The swept row has a neuron in this lane (stage 5; it is delayed as needed here).
     value5 : Out
@@ -163,7 +78,7 @@ class Lane(wiring.Component):
                 "parameters": In(Parameters),
                 "parameter_write": In(2),
                 "parameter_row": In(parameter_row_bits(config)),
-                "parameter_data": In(32),
+                "parameter_data": In(data.ArrayLayout(32, PARAMETERS.words)),
                 "exists5": In(1),
                 "value5": Out(ACC),
                 "spike6": Out(1),
@@ -179,8 +94,9 @@ class Lane(wiring.Component):
         acc, write_acc = self._accumulate(m)
         resting4 = self._resting(m) if config.refractory else Const(0)
         h5, over5 = self._potential(m, acc, resting4)
-        result10 = self._fire(m, h5, over5, resting4)
-        left = [result10.any()]
+        self._fire(m, h5, over5, resting4)
+        result10, some10 = self._decay(m)
+        left = [some10]
         m.d.comb += [
             write_acc.en.eq(ctl.write4 | ctl.write10),
             write_acc.addr.eq(Mux(ctl.write10, ctl.row10, ctl.row4)),
@@ -208,19 +124,22 @@ class Lane(wiring.Component):
         if not self.config.parameter_rows:
             value: Value = self.parameters[name]
             return value
-        field = PARAMETERS.field(name)
-        shape = signed(16) if field.signed else unsigned(16)
+        negated = name == "minus_threshold"
+        field = PARAMETERS.field("threshold" if negated else name)
+        bits = field.bits - negated  # a threshold is never 0: its sign is always the same
         m.submodules[f"{name}_at_{stage}"] = mem = memory.Memory(
-            shape=shape, depth=self.config.parameter_rows, init=[]
+            shape=unsigned(bits), depth=self.config.parameter_rows, init=[]
         )
         write, read = mem.write_port(), mem.read_port(domain="sync")
         m.d.comb += [
             write.addr.eq(self.parameter_row),
-            write.data.eq(self.parameter_data[field.lsb : field.lsb + field.bits]),
+            write.data.eq(self.parameter_data[field.word][field.lsb : field.lsb + bits]),
             write.en.eq(self.parameter_write[field.word]),
             read.addr.eq(self.control[stage]),
         ]
-        return read.data
+        if negated:
+            return Cat(read.data, 1).as_signed()
+        return read.data.as_signed() if field.signed else read.data
 
     def _later(self, m: Module, value: Value, stages: int, name: str) -> Value:
         """Return ``value`` that many stages later."""
@@ -247,7 +166,7 @@ class Lane(wiring.Component):
         else:
             bias = self._parameter(m, "bias", "parameters1")
             # where there is a bias the weights are 0: a gate instead of a choice
-            m.d.sync += total.eq((self.even + self.odd) | Mux(ctl.bias2, bias, 0))
+            m.d.sync += total.eq(self.odd + (self.even | Mux(ctl.bias2, bias, 0)))
         if config.graded:
             product = Signal(ACC, reset_less=True)
             m.d.sync += product.eq(total * ctl.scale3)
@@ -302,15 +221,16 @@ class Lane(wiring.Component):
         if config.current:
             rest_of_h4, rest_of_over4 = self._potentials(m)
             mine = Mux(ctl.ending, 0, acc)
-            full5 = Signal(signed(numfmt.ACCUMULATOR_BITS + 1), reset_less=True)
-            m.d.sync += [full5.eq(mine + rest_of_h4)]
-            m.d.sync += [over5.eq(mine + rest_of_over4)]
-            beyond = ctl.sweep5 & (full5[-1] != full5[-2])
-            m.d.comb += self.overflow5.eq(self._overflow | beyond)
-            h4 = mine + rest_of_h4
+            h4 = Signal(signed(numfmt.ACCUMULATOR_BITS + 1))
+            beyond5 = Signal(reset_less=True)
+            m.d.comb += [
+                h4.eq(mine + rest_of_h4),
+                self.overflow5.eq(self._overflow | (ctl.sweep5 & beyond5)),
+            ]
+            m.d.sync += [over5.eq(mine + rest_of_over4), beyond5.eq(h4[-1] != h4[-2])]
         else:
-            self._threshold = self._parameter(m, "threshold", "parameters3")
-            m.d.sync += over5.eq(acc - self._threshold)
+            self._minus_threshold = self._parameter(m, "minus_threshold", "parameters3")
+            m.d.sync += over5.eq(acc + self._minus_threshold)
             h4 = acc
         m.d.sync += h5.eq(Mux(resting4, par.held, h4) if config.refractory else h4)
         return h5, over5
@@ -322,7 +242,7 @@ class Lane(wiring.Component):
             shape=POTENTIAL, depth=self.config.state_rows, init=[]
         )
         read, self._write_potential = mem.read_port(domain="sync"), mem.write_port()
-        self._threshold = self._parameter(m, "threshold", "parameters2")
+        self._minus_threshold = self._parameter(m, "minus_threshold", "parameters2")
         bias = self._parameter(m, "bias", "parameters2")
         gated = Mux(ctl.ending, 0, bias)
         h4 = Signal(signed(17), reset_less=True)
@@ -330,7 +250,7 @@ class Lane(wiring.Component):
         m.d.comb += read.addr.eq(ctl.row2)
         m.d.sync += [
             h4.eq(read.data + gated),
-            over4.eq(read.data + gated - self._threshold),
+            over4.eq(read.data + gated + self._minus_threshold),
         ]
         return h4, over4
 
@@ -341,24 +261,24 @@ class Lane(wiring.Component):
         pipeline stands still behind a PEEK.
         """
         ctl = self.control
-        compared = Signal(16 + DIGITS, reset_less=True)
+        taken = Signal(signed(16 + DIGITS), reset_less=True)
         rest = Signal(ACC, reset_less=True)
         fired = Signal(reset_less=True)
         difference = Signal(signed(16 + DIGITS + 2))
         m.d.comb += [
-            difference.eq(rest - compared[1:]),
+            difference.eq(rest + (taken >> 1)),
             self.digit.eq(may_fire5 & ~difference[-1]),
         ]
         with m.If(ctl.divide_load):
-            m.d.sync += [compared.eq(self._threshold << DIGITS), rest.eq(h5), fired.eq(0)]
+            m.d.sync += [taken.eq(self._minus_threshold << DIGITS), rest.eq(h5), fired.eq(0)]
         with m.Elif(ctl.divide_step):
-            m.d.sync += compared.eq(compared >> 1)
+            m.d.sync += taken.eq(taken >> 1)
             with m.If(self.digit):
                 m.d.sync += [rest.eq(difference), fired.eq(1)]
         return rest, fired
 
-    def _fire(self, m: Module, h5: Signal, over5: Signal, resting4: Value) -> Signal:
-        """Stages 5 and 6: spike and reset; returns the new potential (stage 10)."""
+    def _fire(self, m: Module, h5: Signal, over5: Signal, resting4: Value) -> None:
+        """Stages 5 and 6: spike and reset."""
         par, ctl, config = self.parameters, self.control, self.config
         resting5 = self._later(m, resting4, 1, "resting") if config.refractory else Const(0)
         may_fire5 = Signal()
@@ -369,55 +289,96 @@ class Lane(wiring.Component):
             rest, fired = self._divide(m, h5, may_fire5)
             less5 = Mux(par.multi_spike, rest, over5)
             spike5 = Mux(par.multi_spike, fired, spike5)
-        fire5 = Signal()
+        fire5, value5 = Signal(), Signal()
         m.d.comb += fire5.eq(may_fire5 & spike5)
         self._fire5 = fire5
-        kept6 = Signal(ACC, reset_less=True)
-        constant6 = Signal(ACC if config.multi_spike else POTENTIAL, reset_less=True)
         select = par.fire_select
-        takes_less = fire5 & (select == FireSelect.H_MINUS_THETA)
-        takes_none = fire5 & (select == FireSelect.ZERO)
+        if config.parameter_rows:
+            m.d.comb += value5.eq(fire5 & ~ctl.ending & (select == FireSelect.VALUE))
+        self._h6, self._less6 = (Signal(ACC, name=f"{n}6", reset_less=True) for n in ("h", "less"))
+        self._takes_less6, self._value6 = Signal(reset_less=True), Signal(reset_less=True)
         m.d.sync += [
             self.spike6.eq(fire5),
-            kept6.eq(
-                Mux(takes_less, less5, h5)
-                & (~(takes_none | ctl.ending | resting5)).replicate(len(kept6))
-            ),
-            # what all lanes add behind the decay if they fire, or when a sample ends
-            constant6.eq(par.constant & (fire5 | ctl.ending).replicate(len(constant6))),
+            self._takes_less6.eq(fire5 & (select == FireSelect.H_MINUS_THETA)),
+            self._value6.eq(value5),
+            self._h6.eq(h5),
+            self._less6.eq(less5),
         ]
-        if config.parameter_rows or config.multi_spike:
-            with m.If(fire5 & ~ctl.ending & (select == FireSelect.H)):
-                m.d.sync += constant6.eq(less5 - h5)
-        if config.parameter_rows:
-            with m.If(fire5 & ~ctl.ending & (select == FireSelect.VALUE)):
-                m.d.sync += kept6.eq(par.constant)
-                m.d.sync += constant6.eq(0)
+        with m.If((fire5 & (select == FireSelect.ZERO)) | value5 | ctl.ending | resting5):
+            m.d.sync += [self._h6.eq(0), self._less6.eq(0)]
+        self._constant(m, h5, less5, value5, resting5)
+
+    def _constant(
+        self, m: Module, h5: Signal, less5: Value, value5: Signal, resting5: Value
+    ) -> None:
+        """Stage 6: what is added behind the decay."""
+        par, ctl, config = self.parameters, self.control, self.config
+        constant = Signal(ACC if config.multi_spike else POTENTIAL, reset_less=True)
+        self._constant6 = constant
+        m.d.sync += constant.eq(par.constant)
+        behind = ~ctl.ending & (par.fire_select == FireSelect.H)
+        if config.multi_spike:
+            with m.If(behind):
+                m.d.sync += constant.eq(less5 - h5)
+        elif config.parameter_rows:
+            minus_threshold = self._later(m, self._minus_threshold, 1, "minus_threshold")
+            with m.If(behind):
+                m.d.sync += constant.eq(minus_threshold)
         if config.refractory:
             with m.If(resting5 & ~ctl.ending):
-                m.d.sync += constant6.eq(par.held)
-        return self._decay(m, kept6, constant6)
+                m.d.sync += constant.eq(par.held)
+        with m.If(~(self._fire5 | ctl.ending | resting5) | value5):
+            m.d.sync += constant.eq(0)
 
-    def _decay(self, m: Module, kept6: Signal, constant6: Signal) -> Signal:
-        """Stages 7 to 10: clip, multiply, truncate towards zero, add, clip."""
-        par = self.parameters
-        kept7 = Signal(ACC, reset_less=True)
-        constant7 = self._later(m, constant6, 1, "constant")
+    def _decay(self, m: Module) -> tuple[Value, Value]:
+        """Stages 7 to 10: clip, multiply, truncate towards zero, add, clip.
+
+        Return the new potential (stage 10), and that it is not 0.
+        """
+        par, config = self.parameters, self.config
+        # where a spike puts ``top`` there, no other neuron is above it: it would have fired
+        top = par.top if config.parameter_rows else Const(numfmt.POTENTIAL_MAX, POTENTIAL)
+        kept6, kept7 = Signal(ACC), Signal(ACC, reset_less=True)
+        low, high = Signal(), Signal()
+        limited, second = Signal(), Signal()  # choose one of four: H, less, floor, top
+        to_floor, to_top = par.clip_before & low, (par.clip_before & high) | self._value6
+        m.d.comb += [
+            kept6.eq(Mux(self._takes_less6, self._less6, self._h6)),
+            limited.eq(to_floor | to_top),
+            second.eq(to_top | (self._takes_less6 & ~to_floor)),
+        ]
+        m.d.sync += kept7.eq(
+            Mux(
+                limited,
+                Mux(second, top, par.floor),
+                Mux(second, self._less6, self._h6),
+            )
+        )
+        constant7 = self._later(m, self._constant6, 1, "constant")
         decay = self._parameter(m, "decay", "parameters6")
-        m.d.sync += kept7.eq(Mux(par.clip_before, clip(kept6, par.floor), kept6))
         sum9 = truncated_share(m, kept7, decay, constant7, "decay")
-        result10 = Signal(POTENTIAL, reset_less=True)
-        m.d.sync += result10.eq(clip(sum9, par.floor))
-        return result10
+        clipped = Signal.like(sum9)
+        under = Signal(signed(len(clipped) + 1))
+        m.d.comb += [
+            clipped.eq(Mux(par.clip_before, kept6, sum9)),
+            under.eq(par.floor - clipped),
+            low.eq(~under[-1]),  # at the floor it makes no difference
+            high.eq(above(clipped)),
+        ]
+        sum10 = Signal(POTENTIAL, reset_less=True)
+        low10 = Signal(reset_less=True)
+        m.d.sync += [low10.eq(~par.clip_before & low), sum10.eq(sum9)]
+        with m.If(~par.clip_before & high):
+            m.d.sync += sum10.eq(numfmt.POTENTIAL_MAX)
+        some = Mux(low10, par.floor_some, sum10.any())
+        return Mux(low10, par.floor, sum10), some
 
     def _current(self, m: Module, acc: Signal) -> Signal:
         """Stages 5 to 10: the current that is left."""
         ctl = self.control
         current5 = self._later(m, acc, 1, "current")
         current6 = Signal(POTENTIAL, reset_less=True)
-        m.d.sync += current6.eq(
-            Mux(ctl.ending, 0, clip(current5, Const(numfmt.POTENTIAL_MIN, POTENTIAL)))
-        )
+        m.d.sync += current6.eq(Mux(ctl.ending, 0, saturated(current5)))
         share = self._parameter(m, "current_decay", "parameters5")
         sum8 = truncated_share(m, current6, share, Const(0, signed(2)), "current")
         left = Signal(POTENTIAL, reset_less=True)

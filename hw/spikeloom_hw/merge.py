@@ -12,9 +12,10 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import FEEDS, TARGETS
 
-from .gate import HostBeat, kind_of
+from .gate import HostBeat
 from .history import DELAY_BITS
 from .layouts import Beat, table_row
+from .words import kind_of
 
 
 def population_of(beat: Value) -> Value:

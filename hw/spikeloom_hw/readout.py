@@ -10,7 +10,7 @@ from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 
-from .lane import ACC
+from .control import ACC
 from .layouts import Beat
 from .sequencer import ReadoutRequest
 
@@ -50,11 +50,11 @@ class Readout(wiring.Component):
         value = Signal(ACC)
         neuron = Signal(aer.NEURON_BITS)
         fetched = Signal()
-        more = Signal()
+        more, sending = Signal(), Signal()
         values = Array(self.values[i] for i in range(self.config.lanes))
         m.d.comb += [
             more.eq(lane != job.lanes),
-            self.request.ready.eq(~more & ~fetched),
+            self.request.ready.eq(~sending),
             self.o.valid.eq(fetched),
             self.o.payload.data.eq(
                 Cat(
@@ -76,6 +76,14 @@ class Readout(wiring.Component):
             ]
             with m.If(more):
                 m.d.sync += lane.eq(lane + 1)
-        with m.If(self.request.valid & self.request.ready):
-            m.d.sync += [job.eq(self.request.payload), lane.eq(0), settle.eq(self.SETTLE_CYCLES)]
+            with m.Else():
+                m.d.sync += sending.eq(0)
+        # taken in every cycle, since it is known late whether something is asked for
+        with m.If(self.request.ready):
+            m.d.sync += [
+                job.eq(self.request.payload),
+                lane.eq(0),
+                settle.eq(self.SETTLE_CYCLES),
+                sending.eq(self.request.valid),
+            ]
         return m

@@ -12,8 +12,10 @@ from spikeloom.spec.config import CORES_MAX, BuildConfig
 from spikeloom.spec.regmap import Access
 
 from .core import Events, Faults
+from .counters import Counters
 
-COUNTER_BITS = 64
+COUNTER_PART = 8
+"""Bits of an offset inside the part of the map that holds the counters."""
 
 _STOPPED_ONLY = ("CLUSTER", "INPUTS", *map(regmap.network_register, range(CORES_MAX)))
 
@@ -36,7 +38,8 @@ class Registers(wiring.Component):
     Members
     -------
     offset : In(12)
-        Byte offset of the request.
+        Byte offset of the request; to read a counter it stands still for
+        :data:`~.counters.SHOWN_CYCLES` before ``read_done``.
     write, write_data, write_strobe : In; write_error : Out(1)
     read_done : In(1); read_data : Out(32), read_error : Out(1)
     events, faults, window_busy : In
@@ -127,19 +130,32 @@ class Registers(wiring.Component):
                 "INPUTS": self.n_inputs,
             }
         self._clear_counters = Signal()
-        high = Signal(32)
-        events = Signal.like(self.events.as_value())
-        m.d.sync += events.eq(self.events)
-        seen = Events(events)
-        for name, _ in regmap.COUNTERS:
-            counter = Signal(COUNTER_BITS, name=name.lower())
-            m.d.sync += counter.eq(Mux(self._clear_counters, 0, counter + seen[_INCREMENTS[name]]))
-            low_register = regmap.BY_NAME[f"{name}_LO"]
-            with m.If(self.read_done & (self.offset == low_register.offset)):
-                m.d.sync += high.eq(counter[32:])
-            values[f"{name}_LO"] = counter[:32]
-            values[f"{name}_HI"] = high
+        values |= self._count(m)
         return values
+
+    def _count(self, m: Module) -> dict[str, Value]:
+        """Return what the registers of the counters read."""
+        fields = {name: _INCREMENTS[name] for name, _ in regmap.COUNTERS}
+        most = {name: (1 << Events[field].width) - 1 for name, field in fields.items()}
+        most["SOPS"] = min(most["SOPS"], 2 * self.config.lanes * self.config.cores)
+        m.submodules.counters = self._counters = counters = Counters(most)
+        happened = Signal.like(self.events.as_value())
+        m.d.sync += happened.eq(self.events)
+        for name, field in fields.items():
+            m.d.comb += counters.happened[name].eq(Events(happened)[field])
+        m.d.comb += [
+            counters.clear.eq(self._clear_counters),
+            counters.index.eq(self.offset[3:]),
+        ]
+        # no register but the counters lies in their part of the map
+        high = Signal(32)
+        here = self.offset[COUNTER_PART:] == regmap.COUNTER_BASE >> COUNTER_PART
+        with m.If(self.read_done & here & ~self.offset[2]):
+            m.d.sync += high.eq(counters.value[32:])
+        return {
+            **{f"{name}_LO": counters.value[:32] for name in fields},
+            **{f"{name}_HI": high for name in fields},
+        }
 
     def _writes(self, m: Module, hit: Signal) -> None:
         """Carry out writes and keep the sticky flags."""

@@ -12,9 +12,9 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import ROUTES
 
-from .gate import kind_of
 from .layouts import Beat, table_row
 from .merge import population_of
+from .words import kind_of
 
 
 class Router(wiring.Component):

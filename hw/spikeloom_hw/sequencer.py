@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from spikeloom.spec import aer
+from spikeloom.spec import aer, numfmt
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import POPULATIONS, FireSelect
 
-from .activity import below, first_set
+from .activity import below
+from .control import POTENTIAL, Parameters
 from .encoder import SpikeEncoder
-from .lane import Parameters
 from .layouts import (
     TABLE_BITS,
     Beat,
@@ -26,6 +26,7 @@ from .layouts import (
     row_bits,
     table_row,
 )
+from .rows import RowList
 
 ReadoutRequest = data.StructLayout(
     {
@@ -101,7 +102,7 @@ class Sequencer(wiring.Component):
         TICK, CYCLES with SOPS, and END.
     sample_cycles, sample_sops : In(28), sample_settled : In(1)
         Counters for the sample that ends, and that they are complete.
-    end_taken, sample_sent, tick_sent : Out(1)
+    sample_sent, tick_sent : Out(1)
         Pulses.
     """
 
@@ -157,7 +158,6 @@ class Sequencer(wiring.Component):
                 "sample_cycles": In(aer.PAYLOAD_BITS),
                 "sample_sops": In(aer.PAYLOAD_BITS),
                 "sample_settled": In(1),
-                "end_taken": Out(1),
                 "sample_sent": Out(1),
                 "tick_sent": Out(1),
             }
@@ -171,12 +171,9 @@ class Sequencer(wiring.Component):
         self._clearing = Signal(init=1)
         self._last = Signal()
         self._payload = Signal(aer.PAYLOAD_BITS)
-        self._todo = Signal(self.config.state_rows)
-        self._rows_left = Signal(self.config.state_rows)
         self._entry = Signal(table_row(POPULATIONS), reset_less=True)
-        self._some_left, self._next_row = first_set(m, self._rows_left, "left")
+        m.submodules.rows = self._rows = rows = RowList(self.config)
         self._last_row = Signal(row_bits(self.config), reset_less=True)
-        self._inside = Signal(self.config.state_rows, reset_less=True)
         self._any_visit = Signal()
         self._any_clear = Signal()
         self._credits = Signal(range(SpikeEncoder.DEPTH + 1), init=SpikeEncoder.DEPTH)
@@ -185,8 +182,10 @@ class Sequencer(wiring.Component):
             self.population.eq(self._index),
             self.biased.eq(~self.ending),
             self.room.eq(self._credits != 0),
+            rows.active.eq(self.active),
         ]
         self._publish(m)
+        self._fetched(m)
         with m.FSM():
             self._load_states(m)
             self._probe_states(m)
@@ -207,15 +206,20 @@ class Sequencer(wiring.Component):
     def _publish(self, m: Module) -> None:
         """Drive the facts of the population in work from its table row."""
         entry = self._entry
+        constant, minus_threshold = (
+            Signal(POTENTIAL, name=name, reset_less=True)
+            for name in ("constant", "minus_threshold")
+        )
+        top = Mux(entry.fire_select == FireSelect.VALUE, entry.fire_constant, numfmt.POTENTIAL_MAX)
+        formed = {"constant": constant, "minus_threshold": minus_threshold, "top": top}
+        formed["floor_some"] = entry.floor.any()
         for name in Parameters.members:
-            if name != "constant":
-                m.d.comb += self.parameters[name].eq(getattr(entry, name))
-        constant = Signal(signed(16), reset_less=True)
-        behind = entry.fire_select == FireSelect.H
-        m.d.sync += constant.eq(Mux(behind, -entry.threshold, entry.fire_constant))
+            m.d.comb += self.parameters[name].eq(formed.get(name, getattr(entry, name, 0)))
+        m.d.sync += [minus_threshold.eq(-entry.threshold), constant.eq(entry.fire_constant)]
+        with m.If(entry.fire_select == FireSelect.H):
+            m.d.sync += constant.eq(minus_threshold)
         with m.If(self.ending):
             m.d.sync += constant.eq(entry.initial)
-        m.d.comb += self.parameters.constant.eq(constant)
         m.d.comb += [
             self.emit_spikes.eq(entry.emit_spikes),
             self.row_base.eq(entry.row_base),
@@ -228,42 +232,49 @@ class Sequencer(wiring.Component):
         if self.config.multi_spike:
             m.d.comb += self.divides.eq(entry.multi_spike & ~self.ending)
 
-    def _latch(self, m: Module) -> None:
-        """Make the fetched row the population in work and fetch the next one.
+    def _fetched(self, m: Module) -> None:
+        """With ``_latch`` make the fetched row the population in work and fetch the next one.
 
-        The row of the population to come is read while the present one is in work.
+        The row of the population to come is read while the present one is in work.  With
+        ``_again`` take the state rows of that in work once more.
         """
-        row = self.table_row
-        last = Signal()
-        m.d.comb += last.eq(self._fetch + 1 == self.n_populations)
-        rows = self.config.state_rows
-        end = Signal(row_bits(self.config) + 1)
-        m.d.comb += end.eq(row.row_base + row.n_rows)
-        starts, ends = below(m, row.row_base, rows, "starts"), below(m, end, rows, "ends")
-        m.d.sync += [
-            self._entry.eq(row),
-            self._last_row.eq(row.row_base + row.n_rows - 1),
-            self._inside.eq(ends & ~starts),
-            self.tail.eq(below(m, row.lanes_last, self.config.lanes, "tail_lanes")),
-            self._index.eq(self._fetch),
-            self._is_last.eq(last),
-            self._fetch.eq(Mux(last, 1, self._fetch + 1)),
+        row, rows, entry = self.table_row, self._rows, self._entry
+        self._latch, self._again, last = Signal(), Signal(), Signal()
+        first, n_rows = (
+            Mux(self._again, entry[name], row[name]) for name in ("row_base", "n_rows")
+        )
+        m.d.comb += [
+            last.eq(self._fetch + 1 == self.n_populations),
+            rows.load.eq(self._latch | self._again),
+            rows.first.eq(first),
+            rows.end.eq(first + n_rows),
         ]
+        tail = below(m, row.lanes_last, self.config.lanes, "tail_lanes")
+        with m.If(self._latch):
+            m.d.sync += [
+                self._entry.eq(row),
+                self._last_row.eq(rows.end - 1),
+                self.tail.eq(tail),
+                self._index.eq(self._fetch),
+                self._is_last.eq(last),
+                self._fetch.eq(Mux(last, 1, self._fetch + 1)),
+            ]
 
     def _choose(self, m: Module, end: Value) -> None:
         """Choose the state rows of the population in work that are to be visited."""
-        entry, rows = self._entry, self.config.state_rows
-        everything = self._clearing | Mux(end, entry.always_clear, entry.always_visit)
+        entry = self._entry
         probe = ~self._clearing & Mux(end, entry.probe_end, entry.probe_ticks)
-        todo = Signal(rows)
-        m.d.comb += [
-            todo.eq(self._inside & (self.active | everything.replicate(rows))),
-            self.restart_spikes.eq(1),
-        ]
-        m.d.sync += [self._todo.eq(todo), self._rows_left.eq(todo)]
+        m.d.comb += self.restart_spikes.eq(1)
+        self._narrow(m, end)
         self._sweep_next(m, Mux(end, 0, entry.multi_spike))
         with m.If(probe):
             m.next = "PROBE"
+
+    def _narrow(self, m: Module, end: Value) -> None:
+        """Leave out the rows at rest, unless all are to be visited."""
+        entry = self._entry
+        everything = self._clearing | Mux(end, entry.always_clear, entry.always_visit)
+        m.d.comb += self._rows.narrow.eq(~everything)
 
     def _sweep_next(self, m: Module, divides: Value) -> None:
         """Go on with the state that sweeps the population."""
@@ -278,7 +289,7 @@ class Sequencer(wiring.Component):
         with m.State("LOAD"), m.If(self.run):
             m.next = "LATCH"
         with m.State("LATCH"):
-            self._latch(m)
+            m.d.comb += self._latch.eq(1)
             m.next = "CHOOSE"
         with m.State("CHOOSE"):
             with m.If(self._index == 0):
@@ -296,11 +307,11 @@ class Sequencer(wiring.Component):
         """Offer an operation on the lowest row that is left; drop the row when it is taken."""
         self._facts(m, kind)
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += self._rows_left.eq(self._rows_left & ~(1 << self._next_row))
+            m.d.comb += self._rows.drop.eq(1)
 
     def _facts(self, m: Module, kind: OpKind) -> None:
         """Fill in the operation of kind ``kind`` on the lowest row that is left."""
-        op, row = self.o.payload, self._next_row
+        op, row = self.o.payload, self._rows.row
         last_row = row == self._last_row
         m.d.comb += [
             op.kind.eq(kind),
@@ -321,28 +332,31 @@ class Sequencer(wiring.Component):
             m.d.comb += self.hold.eq(1)
             self._row(m, OpKind.PEEK)
             m.d.comb += [
-                self.o.valid.eq(self.readout.ready & self._some_left),
+                self.o.valid.eq(self.readout.ready & self._rows.some),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
                 request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
                 request.lanes.eq(op.lanes),
             ]
-            with m.If(~self._some_left & self.readout.ready):
-                m.d.sync += self._rows_left.eq(self._todo)
-                self._sweep_next(m, self.divides)
+            with m.If(~self._rows.some & self.readout.ready):
+                m.d.comb += self._again.eq(1)
+                m.next = "AGAIN"
+        with m.State("AGAIN"):
+            self._narrow(m, self.ending)
+            self._sweep_next(m, self.divides)
 
     def _sweep_states(self, m: Module) -> None:
         """Sweep the rows of a population and wait until its spikes are issued."""
         with m.State("SWEEP"):
             self._row(m, OpKind.SWEEP)
-            m.d.comb += self.o.valid.eq(self._some_left & (self._credits != 0))
-            with m.If(~self._some_left):
+            m.d.comb += self.o.valid.eq(self._rows.some & (self._credits != 0))
+            with m.If(~self._rows.some):
                 m.next = "DRAIN"
         with m.State("DRAIN"):
             with m.If(~self.unwritten & self._entry.opens_input & ~self._clearing):
                 m.d.sync += self.input_open.eq(1)
             with m.If(~self.sweeping & self.spikes_idle):
-                self._latch(m)
+                m.d.comb += self._latch.eq(1)
                 m.next = "CHOOSE"
                 with m.If(self._is_last):
                     m.next = "EMIT"
@@ -368,7 +382,7 @@ class Sequencer(wiring.Component):
     def _multi_spike_states(self, m: Module) -> None:
         """Let the lanes divide H of one row after the other by the threshold, then sweep it."""
         with m.State("DIVIDE"):
-            with m.If(~self._some_left):
+            with m.If(~self._rows.some):
                 m.next = "DRAIN"
             with m.Elif(self._credits == SpikeEncoder.DEPTH):
                 m.d.comb += [self.o.valid.eq(1), self.hold.eq(1), self.divide.eq(1)]
@@ -390,7 +404,6 @@ class Sequencer(wiring.Component):
             m.d.comb += [
                 self.idle.eq(~self.token.valid),
                 self.token.ready.eq(1),
-                self.end_taken.eq(self.token.valid & end),
             ]
             m.d.sync += [
                 self._payload.eq(item.payload),

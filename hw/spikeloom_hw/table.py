@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec.tables import Table
 
 from .layouts import table_row
+
+
+def host_members(rows: int, words: int) -> dict[str, wiring.Member]:
+    """Return the members with which the host reads and writes 32-bit words of a memory."""
+    return {
+        "host_row": In(range(max(rows, 2))),
+        "host_word": In(range(max(words, 2))),
+        "host_data": In(32),
+        "host_write": In(1),
+        "host_value": Out(32),
+    }
 
 
 class TableMemory(wiring.Component):
@@ -33,11 +46,7 @@ class TableMemory(wiring.Component):
         self.ports = ports
         members: dict[str, wiring.Member] = {
             "run": In(1),
-            "host_row": In(range(max(rows, 2))),
-            "host_word": In(range(max(table.words, 2))),
-            "host_data": In(32),
-            "host_write": In(1),
-            "host_value": Out(32),
+            **host_members(rows, table.words),
         }
         for port in range(ports):
             members |= {
@@ -46,6 +55,16 @@ class TableMemory(wiring.Component):
                 f"row{port}": Out(table_row(table)),
             }
         super().__init__(members)
+
+    def serve(self, m: Module, host: Any, run: Value, write: Value) -> None:
+        """Join the table to the host's side of ``host``, which has :func:`host_members`."""
+        m.d.comb += [
+            self.run.eq(run),
+            self.host_row.eq(host.host_row),
+            self.host_word.eq(host.host_word),
+            self.host_data.eq(host.host_data),
+            self.host_write.eq(write),
+        ]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import memory_map
 
 from .layouts import WEIGHT_BITS, weight_address_bits
+from .spread import LANES_PER_COPY, copies
 
 LANES_PER_MEMORY = 8
 
@@ -59,8 +60,6 @@ class WeightBank(wiring.Component):
         m = Module()
         config = self.config
         words = min(max(LANES_PER_MEMORY * config.weight_bits // 32, 1), self.words)
-        valid = Signal(reset_less=True)  # the host reads while the core is held in reset
-        m.d.sync += valid.eq(self.valid)
         raw = []
         for group in range(self.words // words):
             m.submodules[f"memory{group}"] = mem = memory.Memory(
@@ -80,7 +79,9 @@ class WeightBank(wiring.Component):
             raw.append(read.data)
         bits = config.weight_bits
         out = Signal(bits * config.lanes, reset_less=True)
-        m.d.sync += out.eq(Mux(valid, Cat(raw), 0))
+        # without a reset: the host reads while the core is held in reset
+        valid = copies(m, self.valid, config, "valid")
+        m.d.sync += out.eq(Cat(raw) & Cat(copy.replicate(bits * LANES_PER_COPY) for copy in valid))
         m.d.comb += self.value.eq(out.word_select(self.word, 32) if self.words > 1 else out)
         for lane in range(config.lanes):
             m.d.comb += self.weights[lane].eq(out.word_select(lane, bits).as_signed())

@@ -48,7 +48,8 @@ def test_bad_use_of_encode(artefact, idx, tmp_path, capsys):
     before = listing(tmp_path)
     argv = ("encode", artefact, "--output", tmp_path / "x.npz", "--dataset")
     assert refused(capsys, *argv, "cifar") == (
-        "dataset must be one of digits, mnist, fashion_mnist, nmnist, fsdd, not 'cifar'"
+        "dataset must be one of digits, mnist, fashion_mnist, cifar10, nmnist, dvs128_gesture, "
+        "fsdd, not 'cifar'"
     )
     assert "data_dir must name the folder" in refused(capsys, *argv, "mnist")
     line = refused(capsys, *argv, "mnist", "--data-dir", tmp_path / "none")

@@ -28,7 +28,7 @@ def process(*argv, **options):
 def test_every_command_is_there():
     assert sorted(NAMES) == sorted(
         ["demo", "train", "convert", "search", "compile", "encode", "run", "verify", "inspect",
-         "emit", "tailor", "synth", "build", "bench", "doctor", "import",
+         "emit", "tailor", "synth", "build", "bench", "zoo", "doctor", "import",
          "simulate-nir", "export-nir"]
     )  # fmt: skip
 

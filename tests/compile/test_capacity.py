@@ -150,7 +150,7 @@ def test_everything_that_is_not_supported_is_listed_at_once():
         ("b",),
     )
     full = "pynq-z2-full or zu3"
-    rows = f"one per neuron needs the build option parameter_rows, as in {full}"
+    rows = f"one per neuron needs the build option parameter_rows, as in pynq-z2 or {full}"
     assert message(network, PRESETS["tiny"]) == "build tiny cannot run this network: " + "; ".join(
         [
             f"threshold of a must be the same for the whole population: {rows}",

@@ -129,20 +129,21 @@ def test_a_packet_that_grows_without_end_is_refused(tmp_path, monkeypatch):
 RECORDS = {"nmnist": 5, "bs2": 5, "dat": 8, "aedat2": 8, "evt2": 4, "evt3": 2}
 
 
-@pytest.mark.parametrize("name", [*RECORDS, "es", "aedat4"])
+@pytest.mark.parametrize("name", [*RECORDS, "es", "aedat3", "aedat4"])
 def test_a_file_that_breaks_off_is_read_up_to_there_if_lenient(tmp_path, rng, name):
     events = random_events(rng, 30)
     path = write(tmp_path, name, events)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    offset = {"aedat4": None, "es": len(whole) - 5}.get(name, len(whole) - RECORDS.get(name, 0))
+    known = {"aedat3": None, "aedat4": None, "es": len(whole) - 5}
+    offset = known.get(name, len(whole) - RECORDS.get(name, 0))
     at = r"\d+" if offset is None else str(offset)
     with pytest.raises(DataError, match=rf"file\.\w+: must end with .* offset {at} \("):
         read_events(path)
     with pytest.warns(EventWarning, match=rf"breaks off at offset {at} \("):
         got = rows(read_events(path, lenient=True))
     assert got == events[: len(got)]
-    lost = {"aedat4": 7, "evt2": 0, "evt3": 0}.get(name, 1)
+    lost = {"aedat3": 0, "aedat4": 7, "evt2": 0, "evt3": 0}.get(name, 1)
     assert len(events) - lost <= len(got) <= len(events) - min(lost, 1)
 
 
@@ -190,7 +191,20 @@ def test_a_polarity_other_than_0_and_1_is_refused(tmp_path):
 BAD = {
     "empty": (b"", r"must hold events, but is empty"),
     "noise": (b"\x01\x02\x03 nothing", r"starts with 01 02 03 .*, which no known format does"),
-    "aedat3": (b"#!AER-DAT3.1\r\n", r"must be AEDAT 2.0 or 4.0, not '3.1'"),
+    "aedat3": (b"#!AER-DAT3.1\r\n#!END-HEADER\r\n", r"must name a DVS128, DAVIS240, DAVIS346 in"),
+    "aedat3_open": (b"#!AER-DAT3.1\r\n", r"must have the line #!END-HEADER at the end of its"),
+    "aedat3_size": (
+        b"#!AER-DAT3.1\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+        + struct.pack("<HHIIIIII", 1, 1, 6, 4, 0, 1, 1, 1)
+        + bytes(6),
+        r"the events at offset 47 must have 8 bytes, not 6",
+    ),
+    "aedat3_packet": (
+        b"#!AER-DAT3.1\r\n#Source 1: DVS128\r\n#!END-HEADER\r\n"
+        + struct.pack("<HHIIIIII", 1, 1, 8, 4, 0, 1, 2, 1),
+        r"the packet at offset 47 must have 2 of at most 1 events",
+    ),
+    "aedat30": (b"#!AER-DAT3.0\r\n", r"must be AEDAT 2.0, 3.1 or 4.0, not '3.0'"),
     "nochip": (b"#!AER-DAT2.0\r\n", r"must name the camera .* choose the format aedat2-dvs128"),
     "chip": (b"#!AER-DAT2.0\r\n# AEChip: a.Cochlea\r\n", r"must be DVS128 or DAVIS240, not 'Coch"),
     "line": (b"#!AER-DAT2.0 without end", r"the header line at offset 0 must end with a line feed"),

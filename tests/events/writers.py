@@ -178,11 +178,29 @@ def npy(events):
 
 
 # Format: (writer, suffix, bits of the file's time, or None for all 64)
+def aedat3(events, packet=7, source=b"DVS128"):
+    """Packets of polarity events, one of them not valid, and packets of another type between."""
+    out = [b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: " + source + b"\r\n#!END-HEADER\r\n"]
+    groups = []
+    for t, x, y, p in events:
+        if not groups or groups[-1][0] != t >> 31 or len(groups[-1][1]) == packet:
+            groups.append((t >> 31, []))
+        groups[-1][1].append(struct.pack("<II", x << 17 | y << 2 | p << 1 | 1, t % (1 << 31)))
+    for overflow, words in groups:
+        words = [*words, struct.pack("<II", 99 << 17, 5)]
+        count = len(words)
+        out.append(struct.pack("<HHIIIIII", 0, 1, 12, 8, 0, 1, 1, 1) + bytes(12))
+        out.append(struct.pack("<HHIIIIII", 1, 1, 8, 4, overflow, count, count, count - 1))
+        out += words
+    return b"".join(out)
+
+
 WRITERS = {
     "nmnist": (nmnist, ".bin", 23),
     "bs2": (nmnist, ".bs2", 23),
     "dat": (dat, ".dat", 32),
     "aedat2": (aedat2_dvs128, ".aedat", 32),
+    "aedat3": (aedat3, ".aedat", 31),
     "evt2": (evt2, ".raw", 34),
     "evt3": (evt3, ".raw", 24),
     "es": (es, ".es", None),

@@ -20,21 +20,20 @@ ROWS = 16
 
 
 class _Clip(wiring.Component):
-    """The function ``clip`` as a component; both results in one, for both widths it has."""
+    """The function ``saturated`` as a component."""
 
     def __init__(self, module: Any) -> None:
         self.module = module
         super().__init__(
             {
                 "value": In(signed(WIDTH + 1)),
-                "floor": In(signed(numfmt.POTENTIAL_BITS)),
                 "result": Out(signed(numfmt.POTENTIAL_BITS)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.result.eq(self.module.clip(self.value, self.floor))
+        m.d.comb += self.result.eq(self.module.saturated(self.value))
         return m
 
 
@@ -88,8 +87,8 @@ class _Trees(wiring.Component):
 
 def clip(m: Module, dut: Any) -> None:
     """Inside the limits a value stays; outside it becomes the limit it has passed."""
-    most = numfmt.POTENTIAL_MAX
-    value, floor, result = dut.value, dut.floor, dut.result
+    floor, most = numfmt.POTENTIAL_MIN, numfmt.POTENTIAL_MAX
+    value, result = dut.value, dut.result
     m.d.comb += [
         Assert(result >= floor),
         Assert((value < floor) | (result <= value)),
@@ -98,7 +97,7 @@ def clip(m: Module, dut: Any) -> None:
         Assert((value >= floor) | (result == floor)),
         Cover(value > most),
         Cover(value < floor),
-        Cover((value == -1) & (floor < -1)),
+        Cover(value == -1),
     ]
 
 
@@ -137,7 +136,7 @@ def division(m: Module, dut: Any) -> None:
     digits, total, ahead = 7, numfmt.MAGNITUDE_MAX, 6
     now = Signal(range(ahead + digits + 2))
     count = Signal(digits)
-    h, theta = dut.value5, dut.parameters.threshold
+    h, theta = dut.value5, -dut.parameters.minus_threshold
     # Before the load H may come to be whatever additions make of it; then, behind a PEEK, the
     # pipeline stands still.
     forms = (now > ahead) & (now <= ahead + digits)
@@ -184,18 +183,19 @@ def trees(m: Module, dut: Any) -> None:
 
 PROOFS = (
     Proof(
-        "clip", "lane", _Clip, clip,
-        ("over = ~value[-1] & value[bits - 1 : -1].any()", "over = ~value[-1] & value[bits - 1]"),
+        "clip", "fixed", _Clip, clip,
+        ("~value[-1] & value[numfmt.POTENTIAL_BITS - 1 : -1].any()",
+         "~value[-1] & value[numfmt.POTENTIAL_BITS - 1]"),
         depth=1, reach=2, quick=True,
     ),
     Proof(
-        "decay_truncates", "lane", _Decay, decay,
+        "decay_truncates", "fixed", _Decay, decay,
         ("Cat(value[-1].replicate(fraction), addend)", "Cat(Const(0, fraction), addend)"),
         depth=5, reach=5,
     ),
     Proof(
         "division_digits", "lane", lambda module: module.Lane(DIVIDING), division,
-        ("difference.eq(rest - compared[1:])", "difference.eq(rest - compared[1:] - 1)"),
+        ("difference.eq(rest + (taken >> 1))", "difference.eq(rest + (taken >> 1) - 1)"),
         depth=16, reach=16,
     ),
     Proof(

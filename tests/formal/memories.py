@@ -100,30 +100,35 @@ def encoder(m: Module, dut: Any) -> None:
     ]
 
 
-def _taken(m: Module, dut: Any, cycles: int) -> tuple[list[Signal], list[Signal], list[Signal]]:
-    """Return ADD, SWEEP and row of the operations taken, by how many cycles ago."""
-    fired = {name: getattr(dut, name) for name in ("sweep", "spikes", "inputs")}
-    takes = {name: port.valid & port.ready for name, port in fired.items()}
-    add, sweep, row = Signal(), Signal(), Signal(2)
-    m.d.comb += [
-        Assert(takes["sweep"] + takes["spikes"] + takes["inputs"] <= 1),
-        add.eq(takes["spikes"] | takes["inputs"]),
-        sweep.eq(takes["sweep"] & (dut.sweep.payload.kind == OpKind.SWEEP)),
-        row.eq(
-            Mux(
-                takes["sweep"],
-                dut.sweep.payload.row,
-                Mux(takes["spikes"], dut.spikes.payload.row, dut.inputs.payload.row),
-            )
-        ),
-    ]
+def _in_stage_0(m: Module, dut: Any, cycles: int) -> tuple[list[Signal], ...]:
+    """Return ADD, SWEEP and row of what goes on from stage 0, by how many cycles ago.
+
+    A SWEEP is there in the cycle behind the one in which it is taken.  An ADD waits there for
+    SWEEPs, for the slot of a write-back and for the end of a hold; none is taken meanwhile.
+    """
+    taken = {name: getattr(dut, name) for name in ("sweep", "spikes", "inputs")}
+    takes = {name: port.valid & port.ready for name, port in taken.items()}
+    waits, goes, waiting_row, row = Signal(), Signal(), Signal(2), Signal(2)
+    sweep = past(m, takes["sweep"], "sweep")
+    add = takes["spikes"] | takes["inputs"]
     history = []
-    for name, first in (("add", add), ("sweep", sweep), ("row", row)):
+    for name, first in (("add", goes), ("sweep", sweep), ("row", row)):
         values = [first]
         for k in range(cycles):
             values.append(past(m, values[-1], f"{name}{k}"))
         history.append(values)
-    return history[0], history[1], history[2]
+    m.d.comb += [
+        Assert(~(takes["spikes"] & takes["inputs"])),
+        Assert(~(add & waits & ~goes)),
+        goes.eq(waits & ~sweep & ~history[1][6] & ~past(m, dut.hold, "hold")),
+        row.eq(Mux(sweep, past(m, dut.sweep.payload.row, "sweep_row"), waiting_row)),
+    ]
+    m.d.sync += waits.eq(add | (waits & ~goes))
+    with m.If(add):
+        m.d.sync += waiting_row.eq(
+            Mux(takes["spikes"], dut.spikes.payload.row, dut.inputs.payload.row)
+        )
+    return tuple(history)
 
 
 def arbiter(m: Module, dut: Any) -> None:
@@ -133,23 +138,23 @@ def arbiter(m: Module, dut: Any) -> None:
         stream_rule(m, port, name, Assume)
         m.d.comb += Assume(~port.valid | (port.payload.kind == kind))
     m.d.comb += Assume(~dut.sweep.valid | (dut.sweep.payload.kind == OpKind.SWEEP))
-    adds, sweeps, rows = _taken(m, dut, 12)
-    control = dut.control
-    same = rows[4] == rows[5], rows[4] == rows[6]
+    adds, sweeps, rows = _in_stage_0(m, dut, 11)
+    control = dut.controls[0]
+    same = rows[3] == rows[4], rows[3] == rows[5]
     ops = [add | sweep for add, sweep in zip(adds, sweeps, strict=True)]
     m.d.comb += [
         Assert(dut.sweep.ready),
         Assert(~(dut.spikes.valid & dut.inputs.valid & dut.inputs.ready)),
         Assert(dut.inputs.ready <= dut.input_open),
         Assert(~dut.hold | ~(dut.spikes.ready | dut.inputs.ready)),
-        # An ADD taken 5 cycles ago writes now, a SWEEP taken 11 cycles ago does.
-        Assert(control.write4 == adds[5]),
-        Assert(~control.write4 | (control.row4 == rows[5])),
-        Assert(control.write10 == sweeps[11]),
-        Assert(~control.write10 | (control.row10 == rows[11])),
+        # An ADD that was in stage 0 4 cycles ago writes now, such a SWEEP 10 cycles ago does.
+        Assert(control.write4 == adds[4]),
+        Assert(~control.write4 | (control.row4 == rows[4])),
+        Assert(control.write10 == sweeps[10]),
+        Assert(~control.write10 | (control.row10 == rows[10])),
         Assert(~(control.write4 & control.write10)),
-        Assert(control.forward3 == (ops[4] & ops[5] & same[0])),
-        Assert(control.forward_older3 == (ops[4] & ops[6] & same[1])),
+        Assert(control.forward3 == (ops[3] & ops[4] & same[0])),
+        Assert(control.forward_older3 == (ops[3] & ops[5] & same[1])),
         Assert(dut.busy >= (control.write4 | control.write10)),
         Cover(control.write10 & past(m, control.write4, "write4")),
         Cover(control.forward3 & control.forward_older3),
@@ -277,7 +282,7 @@ PROOFS = (
     ),
     Proof(
         "arbiter", "issue", lambda module: module.Issue(PLAIN), arbiter,
-        ("slot_taken.eq(sweeps[5])", "slot_taken.eq(sweeps[4])"),
+        ("self.hold | slot_taken)", "self.hold)"),
         depth=14, reach=14,
     ),
     Proof(

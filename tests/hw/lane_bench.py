@@ -10,8 +10,9 @@ from amaranth.hdl import Module
 
 from hw.bench import CONFIG
 from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.tables import PARAMETERS, pack_row
-from spikeloom_hw.lane import DIGITS, Lane, late_stages
+from spikeloom.spec.tables import PARAMETERS, FireSelect, pack_row
+from spikeloom_hw.control import DIGITS, late_stages
+from spikeloom_hw.lane import Lane
 
 ROWS = 64
 LANE_CONFIG = replace(CONFIG, state_rows=ROWS)
@@ -130,13 +131,14 @@ class LaneBench:
     async def write_parameters(self, ctx: Any, row: int, values: Mapping[str, int]) -> None:
         """Write a row of the parameter memory, word by word."""
         lane = self.lane
-        for word, data in enumerate(pack_row(PARAMETERS, values)):
+        negated = {**values, "threshold": -values["threshold"] & 0xFFFF}
+        for word, data in enumerate(pack_row(PARAMETERS, negated)):
             ctx.set(lane.parameter_write, 1 << word)
             ctx.set(lane.parameter_row, row)
-            ctx.set(lane.parameter_data, int(data))
+            ctx.set(lane.parameter_data[word], int(data))
             await ctx.tick()
         ctx.set(lane.parameter_write, 0)
-        ctx.set(lane.parameter_data, 0xA5A5A5A5)
+        ctx.set(lane.parameter_data, [0xA5A5A5A5] * PARAMETERS.words)
         await ctx.tick()
 
     async def run(
@@ -154,14 +156,22 @@ class LaneBench:
         """
         lane = self.lane
         divisions = divisions or {}
-        ctx.set(lane.parameters, parameters)
+        values = dict(parameters)
+        if "threshold" in values:
+            values["minus_threshold"] = -values.pop("threshold")
+        select, floor = values.get("fire_select"), values.get("floor", 0)
+        values["top"] = values["constant"] if select == FireSelect.VALUE else V_MAX
+        values["floor_some"] = floor != 0
+        ctx.set(lane.parameters, values)
         outputs: Outputs = {}
         signals = [getattr(lane, name) for name in (*STAGES, "digit")]
         for cycle in range(max(history) + 14 + self.late):
             told = divisions.get(cycle)
             control = control_of(history, cycle, self.late)
             command = {"divide_load": told == "load", "divide_step": told == "step"}
-            ctx.set(lane.control, {**control, **command, "ending": ending})
+            control |= command | {"ending": ending}
+            looked_at = lane.control.shape().members
+            ctx.set(lane.control, {n: v for n, v in control.items() if n in looked_at})
             at2 = history.get(cycle - 2)
             ctx.set(lane.even, at2.even if at2 else 0)
             ctx.set(lane.odd, at2.odd if at2 else 0)

@@ -103,7 +103,7 @@ class SequencerBench(Elaboratable):
         names = (
             "token.ready", "o.valid", "o.payload", "readout.valid", "readout.payload",
             "beats.valid", "beats.payload", "restart_input", "restart_spikes", "population",
-            "hold", "input_open", "replay", "begins", "ends", "end_taken", "tick_sent",
+            "hold", "input_open", "replay", "begins", "ends", "tick_sent",
             "sample_sent", "digit_formed", "dividing", "ending", "biased", "divides",
             "ready", "idle",
         )  # fmt: skip
@@ -153,7 +153,6 @@ class SequencerBench(Elaboratable):
         for name in ("begins", "ends", "replay", "tick_sent", "sample_sent"):
             if seen[name]:
                 add((name,))
-        assert seen["end_taken"] == seen["ends"]
         self.opened.append(seen["input_open"])
 
     def _mask(self) -> None:

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import pytest
 from amaranth.hdl import Module, Signal
@@ -37,7 +38,7 @@ def test_first_set_finds_the_lowest_bit(width):
     simulate(m, bench, cycles=10)
 
 
-@pytest.mark.parametrize("width", [4, 8, 32, 64])
+@pytest.mark.parametrize("width", [2, 4, 8, 32, 64, 128])
 def test_below_sets_a_bit_for_every_lesser_number(width):
     m = Module()
     value, bits = Signal(range(width + 1)), Signal(width)
@@ -88,7 +89,8 @@ def test_priorities_on_one_row(before, command):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_random_commands(seed):
-    dut = ActivityMap(CONFIG)
+    config = replace(CONFIG, state_rows=(4, CONFIG.state_rows, 128)[seed])
+    dut = ActivityMap(config)
     rng = random.Random(seed)
 
     async def bench(ctx):
@@ -97,7 +99,7 @@ def test_random_commands(seed):
             drive = {}
             for name in ("set", "clear", "keep"):
                 drive[name] = rng.random() < 0.4
-                drive[f"{name}_row"] = rng.randrange(CONFIG.state_rows)
+                drive[f"{name}_row"] = rng.randrange(config.state_rows)
             for name, value in drive.items():
                 ctx.set(getattr(dut, name), value)
             await ctx.tick()

@@ -1,6 +1,6 @@
 from hw.bench import simulate
+from spikeloom_hw.control import DIGITS
 from spikeloom_hw.divider import SETTLE_CYCLES, Divider
-from spikeloom_hw.lane import DIGITS
 
 
 def test_the_cycles_of_a_division():

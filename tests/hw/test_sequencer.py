@@ -5,6 +5,7 @@ from amaranth.hdl import ResetInserter, Signal
 
 from hw.bench import PATTERNS, edge_biased, simulate
 from hw.sequencer_bench import SEQUENCER_CONFIG, Given, SequencerBench, expected_records
+from spikeloom.spec.numfmt import POTENTIAL_MAX
 from spikeloom.spec.tables import POPULATIONS, FireSelect
 from spikeloom_hw.divider import Divider
 from spikeloom_hw.layouts import Token
@@ -146,7 +147,11 @@ def test_the_facts_of_a_population_stand_when_the_lanes_look_at_them():
                     if kind == Token.END:
                         constant = facts["initial"]
                     par = bench.dut.parameters
-                    for name in ("threshold", "decay", "bias", "floor", "fire_select"):
+                    top = facts["fire_constant"] if select == FireSelect.VALUE else POTENTIAL_MAX
+                    assert ctx.get(par.minus_threshold) == -facts["threshold"]
+                    assert ctx.get(par.floor_some) == (facts["floor"] != 0)
+                    assert ctx.get(par.top) == top
+                    for name in ("decay", "bias", "floor", "fire_select"):
                         assert ctx.get(getattr(par, name)) == facts[name]
                     assert ctx.get(par.constant) == constant
                     assert ctx.get(bench.dut.tail) == (1 << facts["lanes_last"]) - 1

@@ -2,12 +2,19 @@
 
 import pytest
 
+from spikeloom.compile import plan_network
+from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import NetworkError, UsageError
 from spikeloom.spec.kinds import Dense, OneToOne
 from spikeloom.spec.windows import Conv2d, Pool
-from spikeloom.train.architecture import NETWORKS, make_plan, needs_images
+from spikeloom.tailor import needed_build
+from spikeloom.tailor.area import DEVICES, SHARE, area
+from spikeloom.train.architecture import NETWORK_NAMES, NETWORKS, make_plan, needs_images
 from spikeloom.train.config import TrainConfig
+from spikeloom.train.defaults import default_config
+from spikeloom.train.export import export_network
 from spikeloom.train.plan import INPUT, Link, Plan, Planned, dense_link, dense_plan
+from spikeloom.train.run import build_model
 
 IMAGE = (28, 28, 1)
 
@@ -70,6 +77,22 @@ def test_ready_networks_fit_the_neurons_of_an_xc7z020(name):
             size *= side
         neurons += -(-size // 64) * 64
     assert neurons <= 128 * 64
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", NETWORK_NAMES)
+def test_ready_networks_compile_for_a_pynq_z2(name):
+    """Dense ones in the preset; the others in a build of their own that the device holds."""
+    config = default_config("mnist", network=name, per_channel=True, norm="tdbn")
+    shape = IMAGE if config.needs_images() else (784,)
+    model = build_model(config, shape, 10)
+    model.eval().quantise()
+    network, preset = export_network(model), PRESETS["pynq-z2-full"]
+    assert plan_network(network, preset).report.fits == (name in ("fc", "recurrent"))
+    build, device = needed_build(network, 32), DEVICES["xc7z020"]
+    assert plan_network(network, build).report.fits
+    for resource, cells in area(build, device).items():
+        assert cells <= SHARE[resource] * device.available[resource], resource
 
 
 @pytest.mark.parametrize(

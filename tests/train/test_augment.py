@@ -79,3 +79,15 @@ def test_thread_count_does_not_change_distortions():
         got.append(distort_images(images(n=40), SHAPE, np.random.default_rng(5), 10, 0.1, 1.0))
     torch.set_num_threads(threads)
     assert np.array_equal(*got)
+
+
+def test_channels_of_an_image_change_alike():
+    config = TrainConfig(augment_shift=2, augment_rotate=20.0)
+    rng = np.random.default_rng(3)
+    grey = rng.integers(0, 256, (5, 1, 64), np.uint8)
+    colours = np.repeat(grey, 3, 1).reshape(5, -1)
+    got = augment(colours, (3, 8, 8), config, np.random.default_rng(4)).reshape(5, 3, 64)
+    alone = augment(grey.reshape(5, -1), (8, 8), config, np.random.default_rng(4))
+    assert not np.array_equal(alone, grey.reshape(5, -1))
+    for channel in range(3):
+        assert np.array_equal(got[:, channel], alone)

@@ -7,7 +7,8 @@ import pytest
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.network import Reset
 from spikeloom.train.choices import DATASETS, MAXIMA, OWN_ENCODERS
-from spikeloom.train.config import DEFAULTS, TrainConfig, default_config
+from spikeloom.train.config import TrainConfig
+from spikeloom.train.defaults import DEFAULTS, default_config
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,8 @@ from spikeloom.train.config import DEFAULTS, TrainConfig, default_config
         (
             "dataset",
             "cifar",
-            "must be one of digits, mnist, fashion_mnist, nmnist, fsdd, not 'cifar'",
+            "must be one of digits, mnist, fashion_mnist, cifar10, nmnist, dvs128_gesture, fsdd, "
+            "not 'cifar'",
         ),
         ("hidden", (64, 0), "must be integers from 1 to 65536"),
         ("hidden", "64", "must be integers from 1 to 65536"),

@@ -6,8 +6,8 @@ import torch
 
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
-from spikeloom.train.config import default_config
 from spikeloom.train.datasets import load_dataset
+from spikeloom.train.defaults import default_config
 from spikeloom.train.encoders import encode, input_count
 from spikeloom.train.loop import Batches, learning_rate, to_events, train_epoch
 from spikeloom.train.run import build_model

@@ -7,8 +7,9 @@ from spikeloom.artefact import write_artefact
 from spikeloom.spec.network import Reset
 from spikeloom.train import run as module
 from spikeloom.train.choices import LOSS_NAMES, NEURON_NAMES
-from spikeloom.train.config import TrainConfig, default_config
+from spikeloom.train.config import TrainConfig
 from spikeloom.train.datasets import load_dataset
+from spikeloom.train.defaults import default_config
 from spikeloom.train.encoders import encode
 from spikeloom.train.run import train
 from train import contract

@@ -8,7 +8,6 @@ import torch
 
 from spikeloom.artefact import read_artefact
 from spikeloom.spec.errors import DataError
-from spikeloom.train import run as module
 from spikeloom.train.datasets import load_dataset
 from spikeloom.train.encoders import encode
 from spikeloom.train.run import TrainConfig, default_config, train
@@ -41,20 +40,9 @@ def test_same_seed_gives_the_same_bits(small, tmp_path):
 
 
 @pytest.mark.parametrize("after", [1, 3, 4])
-def test_resumed_run_equals_the_uninterrupted_one(small, tmp_path, monkeypatch, after):
+def test_resumed_run_equals_the_uninterrupted_one(small, tmp_path, train_interrupted, after):
     """Interrupted in the float stage, between the stages, and on integers."""
-    real, calls = module.train_epoch, []
-
-    def interrupted(*args):
-        if len(calls) == after:
-            raise KeyboardInterrupt
-        calls.append(1)
-        return real(*args)
-
-    monkeypatch.setattr(module, "train_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(SMALL, tmp_path, progress=False)
-    monkeypatch.undo()
+    train_interrupted(SMALL, tmp_path, after)
     assert_same(small[1], train(SMALL, tmp_path, progress=False, resume=True))
 
 

@@ -1,8 +1,5 @@
 """Recordings and sounds as training data: encoded as the artefact says, distorted as asked."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +12,7 @@ from spikeloom.spec.errors import DataError, UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.train.augment import distort_events, distort_sound, shift_channels
 from spikeloom.train.card import card_text
-from spikeloom.train.config import default_config
+from spikeloom.train.defaults import default_config
 from spikeloom.train.export import export_network
 from spikeloom.train.filterbank import encode_sounds
 from spikeloom.train.frame_encoder import check_frames, encode_recordings, frame_facts
@@ -26,17 +23,7 @@ from spikeloom_sim.golden import GoldenModel
 
 pytestmark = pytest.mark.torch
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SHORT = {"epochs_float": 1, "epochs_qat": 1, "ticks": 3}
-
-
-@pytest.fixture(scope="session")
-def data():
-    """The folder of nmnist and fsdd: SPIKELOOM_DATA or the default."""
-    folder = Path(os.environ.get("SPIKELOOM_DATA", SHARED))
-    if not (folder / "nmnist").is_dir():
-        pytest.skip(f"no data sets in {folder}; set SPIKELOOM_DATA")
-    return folder
 
 
 def recording(n=400, seed=1, size=34):

@@ -67,21 +67,12 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path):
 
 
 @pytest.mark.parametrize("after", [1, 3, 5])
-def test_interrupted_early_stopping_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, after):
+def test_interrupted_early_stopping_goes_on_as_if_it_had_not_been(
+    tmp_path, train_interrupted, after
+):
     expected = train(SMALL, tmp_path / "whole", progress=False)
     assert len(expected.history) > 5
-    real, calls = module.train_epoch, []
-
-    def interrupted(*args):
-        if len(calls) == after:
-            raise KeyboardInterrupt
-        calls.append(1)
-        return real(*args)
-
-    monkeypatch.setattr(module, "train_epoch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(SMALL, tmp_path / "parts", progress=False)
-    monkeypatch.undo()
+    train_interrupted(SMALL, tmp_path / "parts", after)
     got = train(SMALL, tmp_path / "parts", progress=False, resume=True)
     assert got.network == expected.network
     assert len(got.history) == len(expected.history)

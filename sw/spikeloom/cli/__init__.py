@@ -32,13 +32,14 @@ from . import (
     tailor,
     train,
     verify,
+    zoo,
 )
 from . import compile as compile_command
 
 COMMANDS = (
     *(demo, train, convert, search, compile_command, encode, run, verify),
     *(import_nir, simulate_nir, export_nir),
-    *(inspect, tailor, emit, synth, build, bench, doctor),
+    *(inspect, tailor, emit, synth, build, bench, zoo, doctor),
 )
 
 

@@ -55,11 +55,11 @@ def main(args: argparse.Namespace) -> int:
 def _live(args: argparse.Namespace) -> int:
     from spikeloom_sim.bench_live import bench_live
 
-    from ..datasets.events import load_dvs128_gesture
+    from ..datasets.gestures import load_dvs128_gesture
     from ..spec.config import preset
 
     if not args.dvs128:
-        raise UsageError("bench live needs --dvs128 DIR, a folder with dvs128_gesture*.npz")
+        raise UsageError("bench live needs --dvs128 DIR, a folder of DVS128 Gesture")
     if args.recordings is not None and args.recordings < 1:
         raise UsageError(f"--recordings must be at least 1, not {args.recordings}")
     samples = load_dvs128_gesture(Path(args.dvs128)).train[: args.recordings]

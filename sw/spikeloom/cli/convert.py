@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..report import table, to_json
-from ..spec.errors import EngineError, UsageError
+from ..spec.errors import UsageError
 from .train import encoder_parameter
 
 CHECK_SAMPLES = 100
@@ -86,11 +86,10 @@ def config_of(args: argparse.Namespace) -> Any:
 
 def check(outcome: Any, count: int) -> dict[str, Any]:
     """Compare ``count`` samples of the test set, 0 for all, with the golden model's integers."""
-    import numpy as np
-
     from spikeloom_sim.matrix import MatrixModel
 
     from ..convert.simulate import Simulator
+    from .golden_check import compared_values
 
     converted = outcome.converted
     golden, ours = MatrixModel(converted.network), Simulator(converted.network)
@@ -99,14 +98,8 @@ def check(outcome: Any, count: int) -> dict[str, Any]:
     for start in range(0, len(values), CHECK_SAMPLES):
         inputs = converted.encoded(values[start : start + CHECK_SAMPLES])
         expected, got = golden.run(inputs), ours.run(inputs)
-        for what in ("spikes", "potentials", "final"):
-            for name, mine in getattr(got, what).items():
-                if not np.array_equal(mine, getattr(expected, what)[name]):
-                    raise EngineError(
-                        f"{what} of {name} must be those of the golden model, but differ in the "
-                        f"samples from {start}; report this"
-                    )
-                compared += mine.size
+        found = {what: getattr(got, what) for what in ("spikes", "potentials", "final")}
+        compared += compared_values(found, expected, start)
         operations += int(expected.sops.sum())
     return {
         "samples_checked": len(values),

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("artefact", help="folder of the artefact; its encoder is used")
     parser.add_argument(
-        "--dataset", required=True, help="digits, mnist, fashion_mnist, nmnist or fsdd"
+        "--dataset",
+        required=True,
+        help="digits, mnist, fashion_mnist, cifar10, nmnist, dvs128_gesture or fsdd",
     )
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the data set's files")
     parser.add_argument(

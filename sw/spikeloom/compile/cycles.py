@@ -408,7 +408,7 @@ class _Model:
             if population.entry["probe_end"]:
                 last = population.placed.n_rows - 1
                 lanes = (population.entry["lanes_last"] if r == last else self.lanes for r in rows)
-                probe = sum(lane + READOUT for lane in lanes) + 1
+                probe = sum(lane + READOUT for lane in lanes) + 2
             steps.append(
                 _Step(
                     "end",

@@ -10,7 +10,7 @@ from ..spec.errors import DataError, UsageError
 from ..spec.numfmt import WEIGHT_BITS
 from ..train.datasets import DATASETS
 from ..train.encoders import check_encoder
-from ..train.fields import check_choice, check_number
+from ..train.fields import check_choice, check_encoder_parameters, check_number
 
 NETWORKS = ("cnn", "cnn_pool")
 
@@ -102,13 +102,7 @@ class ConvertConfig:
             object.__setattr__(self, name, check_number(name, getattr(self, name), low, high, kind))
         if not isinstance(self.per_channel, bool):
             raise UsageError(f"per_channel must be true or false, not {self.per_channel!r}")
-        if not isinstance(self.encoder_parameters, Mapping):
-            raise UsageError(
-                f"encoder_parameters must be a mapping, not {self.encoder_parameters!r}"
-            )
-        for name in ("kind", "maximum", "mask"):
-            if name in self.encoder_parameters:
-                raise UsageError(f"encoder_parameters must not hold {name}: it is set for you")
+        check_encoder_parameters(self.encoder_parameters)
         self.encoder_facts(1)
 
     def encoder_facts(self, maximum: int) -> dict[str, Any]:

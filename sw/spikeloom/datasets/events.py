@@ -1,4 +1,4 @@
-"""Data sets of event cameras: N-MNIST and DVS128 Gesture."""
+"""Samples of event cameras from files, and N-MNIST."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ from .samples import (
 )
 
 DIGITS = 10
-GESTURES = 11
 NMNIST_SIZE = (34, 34)
-DVS128_SIZE = (128, 128)
 
 
 class EventSamples(Sequence[Events]):
@@ -128,15 +126,3 @@ def load_nmnist(folder: Path) -> SampleSet[EventSamples]:
     else:
         missing(folder, "the folders Train and Test, or nmnist_train*.npz and nmnist_test*.npz")
     return SampleSet("nmnist", train, test, DIGITS)
-
-
-def load_dvs128_gesture(folder: Path) -> SampleSet[EventSamples]:
-    """Read DVS128 Gesture from dvs128_gesture*.npz: joined samples without labels.
-
-    All of them are in ``train``; ``test`` is empty and both have labels None.
-    """
-    path = one_file(folder, "dvs128_gesture*.npz")
-    if path is None:
-        missing(folder, "dvs128_gesture*.npz")
-    samples = EventSamples.from_npz(path, DVS128_SIZE)
-    return SampleSet("dvs128_gesture", samples, EventSamples(None), GESTURES)

@@ -11,7 +11,8 @@ from typing import Any
 from ..spec.errors import DataError
 from ..train import datasets as grey
 from ..train.datasets import Dataset
-from .events import load_dvs128_gesture, load_nmnist
+from .events import load_nmnist
+from .gestures import load_dvs128_gesture
 from .pictures import load_cifar10
 from .samples import SampleSet
 from .sounds import load_fsdd

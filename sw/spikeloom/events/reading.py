@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..spec.errors import DataError
-from . import address_words, aedat4, array, arrays_file, event_stream, evt3, prophesee
+from . import address_words, aedat3, aedat4, array, arrays_file, event_stream, evt3, prophesee
 from .array import Block, Events
 from .source import Format, Source, Stream
 
@@ -32,6 +32,7 @@ _ALL = (
         (),
         partial(address_words.aedat2, camera="DAVIS240"),
     ),
+    Format("aedat3", "AEDAT 3.1, polarity events of DVS128 and DAVIS", (), aedat3.aedat3),
     Format("aedat4", "AEDAT 4.0, plain, LZ4 or Zstandard", (), aedat4.aedat4),
     Format("evt2", "Prophesee RAW, EVT 2.0", (), prophesee.evt2),
     Format("evt3", "Prophesee RAW, EVT 3.0", (), evt3.evt3),
@@ -55,7 +56,7 @@ _ALL = (
 FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
 """The file formats by name."""
 
-TAKES_SIZE = ("evt2", "evt3", "npz", "npy")
+TAKES_SIZE = ("aedat3", "evt2", "evt3", "npz", "npy")
 """Formats whose files may not tell the sensor's size."""
 
 
@@ -68,6 +69,7 @@ def detect(source: Source) -> str:
     head = source.read(0, 16)
     marks = {
         address_words.AEDAT2_MARK: "aedat2",
+        aedat3.MARK: "aedat3",
         aedat4.MARK: "aedat4",
         event_stream.MARK: "es",
         b"PK": "npz",
@@ -79,7 +81,7 @@ def detect(source: Source) -> str:
     if head.startswith(b"% "):
         return _detect_prophesee(source)
     if head.startswith(b"#!AER-DAT"):
-        source.fail(f"must be AEDAT 2.0 or 4.0, not {head[9:12].decode('latin-1')!r}")
+        source.fail(f"must be AEDAT 2.0, 3.1 or 4.0, not {head[9:12].decode('latin-1')!r}")
     return source.fail(
         f"starts with {head.hex(' ')}, which no known format does; choose the format "
         f"({', '.join(FORMATS)})"

@@ -144,7 +144,10 @@ PRESETS: dict[str, BuildConfig] = {
         BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
-        BuildConfig("pynq-z2", lanes=128, state_rows=64, weight_rows=1024, groups=2048, runs=4096),
+        BuildConfig(
+            "pynq-z2", lanes=128, state_rows=64, weight_rows=1024,
+            groups=2048, runs=4096, parameter_rows=64,
+        ),  # fmt: skip
         BuildConfig("pynq-z2-full", lanes=32, state_rows=128, weight_rows=4096, **_FULL),
         BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
     )

@@ -14,20 +14,19 @@ from ..report import Figure
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError
 from . import design
+from .devices import ICE40UP5K as AVAILABLE
 from .netlist import read_netlist
 from .report import Report
 from .tools import NEXTPNR_ICE40, YOSYS, require, run_tool
 
 DEVICE = "iCE40UP5K"
 CELLS = {
-    "LC": ("ICESTORM_LC", 5280, "cells"),
-    "EBR": ("ICESTORM_RAM", 30, "blocks"),
-    "SPRAM": ("ICESTORM_SPRAM", 4, "blocks"),
-    "DSP": ("ICESTORM_DSP", 8, "blocks"),
+    "LC": "ICESTORM_LC",
+    "EBR": "ICESTORM_RAM",
+    "SPRAM": "ICESTORM_SPRAM",
+    "DSP": "ICESTORM_DSP",
 }
-"""Resources of the iCE40UP5K (FPGA-DS-02008, iCE40 UltraPlus family data sheet), by the names
-that nextpnr has for them: logic cells, block RAMs of 4 kbit, single-port RAMs of 256 kbit,
-multipliers."""
+"""The names that nextpnr has for the device's resources."""
 
 SCRIPT = (
     "read_rtlil core.il; synth_ice40 -device u -abc9 -dsp -spram -top {top}; "
@@ -80,5 +79,6 @@ def resources(said: str) -> tuple[Figure, ...]:
     if "ICESTORM_LC" not in used:
         raise EngineError(f"nextpnr must print the use of {DEVICE}; it did not")
     return tuple(
-        Figure(name, used.get(cell, 0), bound, unit) for name, (cell, bound, unit) in CELLS.items()
+        Figure(name, used.get(cell, 0), AVAILABLE[name], "cells" if name == "LC" else "blocks")
+        for name, cell in CELLS.items()
     )

@@ -16,7 +16,8 @@ The tokens stand between hyphens, from the input on; the dense output comes by i
 ========== ===================================================================
 
 ``d2`` behind any of them but a pool delays what comes in by two ticks; behind ``64r`` it is
-the delay of the feedback.
+the delay of the feedback.  ``d16l`` behind a convolution or a dense layer is a delay that is
+learnt, from 0 to 16 ticks (:mod:`.delays`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ NETWORK_NAMES = ("fc", *NETWORKS)
 _TOKEN = re.compile(
     r"(?:(?P<conv>\d+)c(?P<kernel>\d+)|dw(?P<depthwise>\d+)|p(?P<pool>\d+)|m(?P<max>\d+)"
     r"|(?P<sew>\d+)sew|(?P<ms>\d+)ms|(?P<recurrent>\d+)r|(?P<dense>\d+))"
-    r"(?:s(?P<stride>\d+))?(?:p(?P<padding>\d+))?(?:d(?P<delay>\d+))?\Z"
+    r"(?:s(?P<stride>\d+))?(?:p(?P<padding>\d+))?(?:d(?P<delay>\d+)(?P<learnt>l)?)?\Z"
 )
 
 
@@ -68,10 +69,23 @@ class _Builder:
         self.at, self.shape = name, shape
 
     def conv(
-        self, name: str, channels: int, kernel: int, stride: int, padding: int, delay: int = 0
+        self,
+        name: str,
+        channels: int,
+        kernel: int,
+        stride: int,
+        padding: int,
+        delay: int = 0,
+        learnt_delay: int = 0,
     ) -> None:
         kind = Conv2d((stride, stride), (padding, padding))
-        link = Link(self.at, kind, (channels, kernel, kernel, self.shape[2]), delay)
+        link = Link(
+            self.at,
+            kind,
+            (channels, kernel, kernel, self.shape[2]),
+            delay,
+            learnt_delay=learnt_delay,
+        )
         self.add(name, window_shape(self.shape, link, f"projection {self.at}->{name}"), (link,))
 
 
@@ -88,7 +102,7 @@ def _conv(b: _Builder, token: str, n: dict[str, int]) -> None:
     kernel = n["kernel"]
     b.conv(
         b.name("conv"), n["conv"], kernel, n.get("stride", 1), n.get("padding", kernel // 2),
-        n.get("delay", 0),
+        n.get("delay", 0), n.get("learnt", 0),
     )  # fmt: skip
 
 
@@ -97,7 +111,10 @@ def _depthwise(b: _Builder, token: str, n: dict[str, int]) -> None:
     kernel, stride, channels = n["depthwise"], n.get("stride", 1), b.shape[2]
     padding = n.get("padding", kernel // 2)
     kind = Conv2d((stride, stride), (padding, padding), groups=channels)
-    link = Link(b.at, kind, (channels, kernel, kernel, 1), n.get("delay", 0))
+    link = Link(
+        b.at, kind, (channels, kernel, kernel, 1), n.get("delay", 0),
+        learnt_delay=n.get("learnt", 0),
+    )  # fmt: skip
     name = b.name("depthwise")
     b.add(name, window_shape(b.shape, link, f"projection {b.at}->{name}"), (link,))
 
@@ -123,6 +140,7 @@ def _size(b: _Builder) -> int:
 
 def _dense(b: _Builder, token: str, n: dict[str, int]) -> None:
     link = dense_link(b.at, _size(b), n["dense"], n.get("delay", 0))
+    link = replace(link, learnt_delay=n.get("learnt", 0))
     b.add(b.name("hidden"), (n["dense"],), (link,))
 
 
@@ -179,14 +197,14 @@ _MAKERS: dict[str, Callable[[_Builder, str, dict[str, int]], None]] = {
     "dense": _dense,
 }
 _TAKES = {
-    "conv": {"stride", "padding", "delay", "kernel"},
-    "depthwise": {"stride", "padding", "delay"},
+    "conv": {"stride", "padding", "delay", "kernel", "learnt"},
+    "depthwise": {"stride", "padding", "delay", "learnt"},
     "pool": {"stride", "padding"},
     "max": {"stride", "padding"},
     "sew": {"stride", "delay"},
     "ms": set(),
     "recurrent": {"delay"},
-    "dense": {"delay"},
+    "dense": {"delay", "learnt"},
 }
 
 
@@ -197,7 +215,10 @@ def _read(token: str) -> tuple[str, dict[str, int]]:
             f"layers must be tokens such as 32c5s2, dw3, p2, 128, 64r or 32sew between hyphens, "
             f"not {token!r}"
         )
-    numbers = {name: int(text) for name, text in match.groupdict().items() if text is not None}
+    found = {name: text for name, text in match.groupdict().items() if text is not None}
+    if found.get("learnt"):  # the limit of what is learnt, not a delay
+        found["learnt"] = found.pop("delay")
+    numbers = {name: int(text) for name, text in found.items()}
     kind = next(name for name in _MAKERS if name in numbers)
     for name, value in numbers.items():
         if name not in (kind, *_TAKES[kind]):

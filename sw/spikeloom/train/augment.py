@@ -1,4 +1,4 @@
-"""Augmentation: shifts and smooth distortions of grey images, and those of events and sounds.
+"""Augmentation: shifts and smooth distortions of images, and those of events and sounds.
 
 Everything is drawn from the generator of the epoch, so that a run repeats to the bit.
 Images stay integers: a distorted pixel is interpolated between its neighbours and rounded.
@@ -61,7 +61,7 @@ def distort_images(
     Parameters
     ----------
     images
-        uint8 (N, height * width).
+        uint8 (N, height * width), or (N, channels * height * width).
     shape
         (height, width).
     generator
@@ -91,27 +91,36 @@ def distort_images(
         field = smooth_basis(height) @ knots @ smooth_basis(width).T * np.float32(elastic)
         row, column = row + torch.from_numpy(field[:, 0]), column + torch.from_numpy(field[:, 1])
     grid = torch.stack([column * (2 / (width - 1)), row * (2 / (height - 1))], 3)
-    pixels = torch.from_numpy(images.reshape(n, 1, height, width).astype(np.float32))
+    pixels = torch.from_numpy(images.reshape(n, -1, height, width).astype(np.float32))
     moved = torch.nn.functional.grid_sample(pixels, grid, align_corners=True)
     return moved.round_().reshape(n, -1).to(torch.uint8).numpy()
 
 
 def augment(
     images: NDArray[np.uint8],
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     config: TrainConfig,
     generator: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Return the images as the configuration's ``augment_*`` fields change them."""
+    """Return the images as the configuration's ``augment_*`` fields change them.
+
+    ``shape`` is (height, width) or (channels, height, width); the channels of an image change
+    alike.
+    """
+    size = (shape[-2], shape[-1])
     if config.augment_rotate or config.augment_scale or config.augment_elastic:
         images = distort_images(
-            images, shape, generator, config.augment_rotate, config.augment_scale,
+            images, size, generator, config.augment_rotate, config.augment_scale,
             config.augment_elastic,
         )  # fmt: skip
     if config.augment_shift:
         limit = config.augment_shift
         shifts = generator.integers(-limit, limit + 1, (len(images), 2))
-        images = shift_images(images, shape, shifts)
+        channels = images.shape[1] // (size[0] * size[1])
+        moved = shift_images(
+            images.reshape(-1, size[0] * size[1]), size, shifts.repeat(channels, 0)
+        )
+        images = moved.reshape(images.shape)
     return images
 
 

@@ -1,25 +1,31 @@
 """The card of a trained network: what it is, how good it is, how it was made.
 
-Everything is taken from the artefact itself, so that a card cannot say anything else:
-``python -m spikeloom.train.card zoo/NAME`` writes ``zoo/NAME/card.md``.
+Everything is taken from the artefact itself, and from what was measured of it, so that a card
+cannot say anything else: ``spikeloom zoo zoo/NAME --data-dir DIR --write`` measures and writes
+``zoo/NAME/card.md``, ``python -m spikeloom.train.card zoo/NAME`` writes it again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ..artefact import Artefact, read_artefact
 from ..files import write_atomically
-from ..spec.errors import SpikeLoomError
-from ..spec.network import Network, Population, Projection
+from ..spec.errors import DataError, SpikeLoomError
+from ..spec.manifest import MANIFEST_FILE
+from ..spec.network import Network, Population, Projection, Reset
 from .test_sets import held_out_speaker
 
 NETWORK_FOLDER = "network"
 CARD_FILE = "card.md"
+MEASURED_FILE = "measured.json"
+"""What ``spikeloom zoo --write`` measured."""
 
 
 def _shape(population: Any) -> str:
@@ -27,8 +33,8 @@ def _shape(population: Any) -> str:
 
 
 def _neurons(p: Population) -> str:
-    if p.multi_spike and p.threshold.max() == 1 and not p.decay.any():
-        return "adds"
+    if p.threshold.max() == 1 and not p.decay.any() and p.reset is Reset.SUBTRACT:
+        return "adds" if p.multi_spike else "sends on what comes"
     words = [f"decay {int(p.decay.flat[0]) / 32768:.3g}", f"reset {p.reset.value}"]
     if p.current_decay is not None:
         words.append(f"current decay {int(p.current_decay.flat[0]) / 32768:.3g}")
@@ -71,8 +77,46 @@ def _data(made: Mapping[str, Any]) -> str:
     return f"{made['dataset']}, all recordings of the speaker {speaker}, who is not in training"
 
 
-def card_text(name: str, artefact: Artefact) -> str:
-    """Return the card of an artefact that :mod:`spikeloom.train.run` made, in Markdown."""
+def read_measured(folder: Path) -> dict[str, Any] | None:
+    """Return what was measured of the network in ``folder``; None if nothing was.
+
+    Raises :class:`DataError` if it is damaged, or of another network than the one there.
+    """
+    path = folder / MEASURED_FILE
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+        made = found["manifest_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} must be what spikeloom zoo --write wrote: {error}") from None
+    manifest = (folder / NETWORK_FOLDER / MANIFEST_FILE).read_bytes()
+    if made != sha256(manifest).hexdigest():
+        raise DataError(
+            f"{path} must be of the network in {folder}, not of another one; run spikeloom zoo "
+            "--write again"
+        )
+    return dict(found)
+
+
+def _measured(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        f"| build | `{found['build']['name']}`, {found['build']['lanes']} lanes |",
+        f"| cycles per sample | {found['cycles_per_sample']:,.0f} on that build, mean of the first "
+        f"{found['samples']} test samples, which take "
+        f"{found['synaptic_operations_per_sample']:,.0f} operations each |",
+        f"| compared | the same samples on the gateware ({found['engine']}): "
+        f"{found['values_equal']:,} spikes and potentials, all equal to the golden model |",
+    ]
+
+
+def card_text(name: str, artefact: Artefact, measured: Mapping[str, Any] | None = None) -> str:
+    """Return the card of an artefact that :mod:`spikeloom.train.run` made, in Markdown.
+
+    ``measured`` is what ``spikeloom zoo`` found (:func:`read_measured`).
+    """
     network, made = artefact.network(), artefact.manifest.provenance
     weights = sum(q.weights.size * q.weight_bits for q in network.projections if q.weights.ndim)
     neurons = sum(p.n_neurons for p in network.populations)
@@ -92,6 +136,7 @@ def card_text(name: str, artefact: Artefact) -> str:
             f"| encoder | {_encoder(artefact.input.encoder)} |",
             f"| synaptic operations per sample | {made['synaptic_operations_per_test_sample']:,} |",
             f"| events per sample | {events} |",
+            *_measured(measured),
             f"| neurons | {neurons:,} |",
             f"| weights | {weights // 8:,} bytes |",
             f"| seed | {made['seed']} |",
@@ -115,7 +160,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     for folder in args.folder:
         try:
-            text = card_text(folder.resolve().name, read_artefact(folder / NETWORK_FOLDER))
+            artefact = read_artefact(folder / NETWORK_FOLDER)
+            text = card_text(folder.resolve().name, artefact, read_measured(folder))
         except SpikeLoomError as error:
             print(f"spikeloom.train.card: {error}", file=sys.stderr)
             return 2

@@ -35,7 +35,7 @@ RESULT_NEUTRAL = ("data_dir", "threads")
 SAME_IN_START = (
     "dataset", "network", "layers", "hidden", "norm", "neuron", "current_decay", "readout_decay",
     "refractory", "per_channel", "learn_threshold", "bias", "reset", "reset_order",
-    "reset_value", "initial", "floor",
+    "reset_value", "initial", "floor", "delays", "delay_values",
 )  # fmt: skip
 """Fields that must be those of the run whose float stage is taken over."""
 
@@ -84,6 +84,7 @@ def load_checkpoint(folder: Path, config: TrainConfig, name: str = CHECKPOINT_FI
     if not path.is_file():
         raise DataError(f"{folder} has no {name} to resume from; train without resume")
     made, checkpoint = _read(path, "train without resume")
+    made = {**json.loads(json.dumps(TrainConfig().to_dict())), **made}  # fields that came later
     for name, wanted in json.loads(json.dumps(config.to_dict())).items():
         if name not in RESULT_NEUTRAL and made.get(name) != wanted:
             raise UsageError(

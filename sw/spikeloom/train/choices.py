@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..spec.numfmt import REFRACTORY_MAX
+from ..spec.numfmt import DELAY_MAX, REFRACTORY_MAX
 from .filterbank import check_filterbank
 from .frame_encoder import check_frames
 
-MAXIMA = {"digits": 16, "mnist": 255, "fashion_mnist": 255}
+MAXIMA = {"digits": 16, "mnist": 255, "fashion_mnist": 255, "cifar10": 255}
 """The value that stands for 1, of each data set of pictures."""
 
-DATASETS = (*MAXIMA, "nmnist", "fsdd")
+DATASETS = (*MAXIMA, "nmnist", "dvs128_gesture", "fsdd")
 """The data sets there is training for."""
 
 OWN_ENCODERS: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
     "nmnist": ("frames", check_frames),
+    "dvs128_gesture": ("frames", check_frames),
     "fsdd": ("filterbank", check_filterbank),
 }
 """The encoder of each data set that is not one of pictures, and its check."""
@@ -41,6 +42,8 @@ REFUSED_NEURONS = {
 
 RANGES: dict[str, tuple[float, float, type]] = {
     "ticks": (1, 1024, int),
+    "delays": (0, DELAY_MAX, int),
+    "delay_values": (2, DELAY_MAX + 1, int),
     "surrogate_width": (0.0, 1e3, float),
     "decay": (0.0, 1.0, float),
     "current_decay": (0.0, 1.0, float),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -25,18 +25,19 @@ from .choices import (
 )
 from .encoders import check_encoder
 from .fields import check_choice as _choice
+from .fields import check_encoder_parameters
 from .fields import check_number as _number
 from .plan import NORM_NAMES
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run; the defaults are those of ``digits`` (see :func:`default_config`).
+    """A training run; the defaults are those of ``digits`` (see :func:`.defaults.default_config`).
 
     Parameters
     ----------
     dataset
-        ``digits``, ``mnist``, ``fashion_mnist``, ``nmnist`` or ``fsdd``.
+        One of :data:`.choices.DATASETS`.
     data_dir
         Folder of the files; not needed for ``digits``.
     holdout_speaker
@@ -50,6 +51,11 @@ class TrainConfig:
         ``network`` and ``hidden``.
     hidden
         Neurons of each hidden population of ``fc``.
+    delays
+        Greatest delay to be learnt in every dense projection but feedback, 0 to 63 ticks
+        (:mod:`spikeloom.train.delays`); 0 for none.
+    delay_values
+        Values from 0 to the greatest that a learnt delay can take, 2 to 64.
     norm
         ``none``, ``bn``, ``tdbn`` or ``tebn`` (:mod:`spikeloom.train.norms`), behind the
         projections of hidden populations.
@@ -146,6 +152,8 @@ class TrainConfig:
     network: str = "fc"
     layers: str | None = None
     hidden: tuple[int, ...] = (64,)
+    delays: int = 0
+    delay_values: int = 4
     norm: str = "none"
     ticks: int = 12
     encoder: str = "rate"
@@ -283,13 +291,7 @@ class TrainConfig:
             )
         if self.epochs_float + self.epochs_qat == 0 and self.start is None:
             raise UsageError("epochs_float + epochs_qat must be at least 1 without start, not 0")
-        if not isinstance(self.encoder_parameters, Mapping):
-            raise UsageError(
-                f"encoder_parameters must be a mapping, not {self.encoder_parameters!r}"
-            )
-        for name in ("kind", "maximum", "mask"):
-            if name in self.encoder_parameters:
-                raise UsageError(f"encoder_parameters must not hold {name}: it is set for you")
+        check_encoder_parameters(self.encoder_parameters)
         self.encoder_facts()
 
     def encoder_facts(self) -> dict[str, Any]:
@@ -346,58 +348,3 @@ def _sizes(value: Any) -> tuple[int, ...]:
     ):
         raise UsageError(f"hidden must be integers from 1 to 65536, not {value!r}")
     return tuple(value)
-
-
-_MNIST = TrainConfig(
-    dataset="mnist", hidden=(128,), ticks=10, epochs_float=30, epochs_qat=12, batch_size=128,
-    lr=2e-3, lr_qat=5e-4, augment_shift=1, weight_decay=1e-3,
-)  # fmt: skip
-
-DEFAULTS: dict[str, TrainConfig] = {
-    "digits": TrainConfig(),
-    "mnist": _MNIST,
-    "fashion_mnist": replace(_MNIST, dataset="fashion_mnist", hidden=(256,), augment_shift=0),
-    "nmnist": TrainConfig(
-        dataset="nmnist",
-        network="conv",
-        ticks=8,
-        encoder="frames",
-        norm="tdbn",
-        decay=0.5,
-        batch_size=32,
-        lr=2e-3,
-        lr_qat=5e-4,
-        epochs_float=40,
-        epochs_qat=15,
-        loss="membrane",
-    ),
-    "fsdd": TrainConfig(
-        dataset="fsdd",
-        network="recurrent",
-        ticks=48,
-        encoder="filterbank",
-        batch_size=32,
-        lr=2e-3,
-        lr_qat=5e-4,
-        epochs_float=40,
-        epochs_qat=15,
-        loss="membrane",
-    ),
-}
-"""The settings that suit each data set."""
-
-
-def default_config(dataset: str, **overrides: Any) -> TrainConfig:
-    """Return the settings that suit ``dataset``, with ``overrides`` by field name.
-
-    Raises :class:`UsageError` for an unknown data set or field or a value out of range.
-    """
-    _choice("dataset", dataset, DATASETS)
-    known = {f.name for f in fields(TrainConfig)}
-    for name in overrides.keys() - known:
-        raise UsageError(f"{name} is no field of a training configuration: {', '.join(known)}")
-    if overrides.get("neuron") == "if":
-        overrides.setdefault("decay", 1.0)
-    if overrides.get("start") is not None:
-        overrides.setdefault("epochs_float", 0)
-    return replace(DEFAULTS[dataset], **overrides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from ..spec.errors import UsageError
@@ -23,3 +24,12 @@ def check_number(name: str, value: Any, low: float, high: float, kind: type) -> 
     if not math.isfinite(value) or not low <= value <= high:
         raise UsageError(f"{name} must be from {low:g} to {high:g}, not {value!r}")
     return kind(value)
+
+
+def check_encoder_parameters(value: object) -> None:
+    """Raise :class:`UsageError` unless ``value`` is a mapping without what is set elsewhere."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"encoder_parameters must be a mapping, not {value!r}")
+    for name in ("kind", "maximum", "mask"):
+        if name in value:
+            raise UsageError(f"encoder_parameters must not hold {name}: it is set for you")

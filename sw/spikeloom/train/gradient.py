@@ -215,6 +215,11 @@ def _of_potentials(
     """Return dL/dH."""
     out = torch.zeros_like(slope) if of_spikes is None else of_spikes * slope
     out[-1].add_(_last(slope[-1], carry, of_final))
+    return _carried_back(out, carry)
+
+
+def _carried_back(out: Tensor, carry: Tensor | float) -> Tensor:
+    """Return the recurrence g[t] = u[t] + carry[t] * g[t + 1], in place of u."""
     for t in range(len(out) - 2, -1, -1):
         if isinstance(carry, float):
             out[t].add_(out[t + 1], alpha=carry)
@@ -234,13 +239,7 @@ def _current_carry(c: Tensor, p: LIFParameters) -> Tensor | float:
 
 def _of_currents(of_h: Tensor, c: Tensor, p: LIFParameters) -> Tensor:
     """Return dL/dinput where H sees the synaptic current C."""
-    carry, out = _current_carry(c, p), of_h.clone()
-    for t in range(len(out) - 2, -1, -1):
-        if isinstance(carry, float):
-            out[t].add_(out[t + 1], alpha=carry)
-        else:
-            out[t].addcmul_(carry[t], out[t + 1])
-    return out
+    return _carried_back(of_h.clone(), _current_carry(c, p))
 
 
 def _with_feedback(

@@ -334,7 +334,7 @@ class SpikingLayer(nn.Module):
         """Return the sums of one projection, [T or 1, N, *shape], everything folded in."""
         norm = None if self.quantised else synapses.norm
         weight = self.effective_weight(synapses) if norm is None else synapses.unit_weight()
-        sums = synapses.sums(events, weight)
+        sums = synapses.sums(events, weight, whole=self.quantised)
         if self.quantised:
             return sums * (1 << int(synapses.shift)) if synapses.shift else sums
         if norm is None:

@@ -114,6 +114,7 @@ def train_epoch(
         return loss, (prediction(model, activity) == labels).sum()
 
     model.train()
+    model.shrink_delays(within / max(config.epochs_float - 1, 1))
     model.dropout_generator.manual_seed(config.seed * 1_000_003 + epoch)
     total_loss, right, lr = torch.zeros(()), torch.zeros((), dtype=torch.int64), base
     for batch, (events, labels) in enumerate(batches.epoch(epoch)):

@@ -116,6 +116,11 @@ def binary_ones(magnitudes: Tensor) -> Tensor:
     return torch.as_tensor(ones).to(magnitudes.dtype)
 
 
+def _events_of(magnitudes: Tensor) -> Tensor:
+    """Return the events of graded spikes, one for each binary one, with the spikes' gradient."""
+    return magnitudes + (binary_ones(magnitudes) - magnitudes).detach()
+
+
 def synaptic_operations(model: SpikingNetwork, activity: Activity) -> Tensor:
     """Return the synaptic operations (rule S4) per sample: events times fan-out, summed.
 
@@ -127,9 +132,12 @@ def synaptic_operations(model: SpikingNetwork, activity: Activity) -> Tensor:
     total = torch.zeros((), dtype=torch.float64)
     for layer in model.populations():
         for synapses in layer.projections():
-            sent = synapses.arriving(sources[synapses.source])
-            if synapses.source in graded:  # an event for each binary one of the magnitude
-                sent = sent + (binary_ones(sent) - sent).detach()
+            magnitudes = synapses.arriving(sources[synapses.source])
+            sent = _events_of(magnitudes) if synapses.source in graded else magnitudes
+            if synapses.axonal:  # each event goes to a neuron that sends it on when it is time
+                total = total + sent.double().sum()
+                if synapses.magnitude > 1 or synapses.source in graded:
+                    sent = _events_of(magnitudes)
             total = total + sent.sum((0, 1)).double() @ synapses.fan_out
     return total / activity.final.shape[0]
 

@@ -84,6 +84,8 @@ class SpikingNetwork(nn.Module):
         :mod:`.norms`.
     ticks
         Ticks of a sample, for the norm ``tebn``.
+    delay_values
+        Values that a learnt delay can take.
 
     Notes
     -----
@@ -104,6 +106,7 @@ class SpikingNetwork(nn.Module):
         gate_ticks: int = 0,
         norm: str = "none",
         ticks: int = 0,
+        delay_values: int = 4,
     ) -> None:
         super().__init__()
         plan = plan if isinstance(plan, Plan) else dense_plan(tuple(plan))
@@ -122,11 +125,12 @@ class SpikingNetwork(nn.Module):
             made = Synapses(
                 link.source, link.kind, ends_of(plan, planned, link), link.weight_shape,
                 weight_bits, magnitudes[link.source], generator, link.delay,
-                Norm(norm, planned.shape[-1], ticks) if normed else None,
+                Norm(norm, planned.shape[-1], ticks) if normed else None, link.learnt_delay,
+                delay_values,
             )  # fmt: skip
             if link.tied is not None:
                 first = all_synapses[link.source, link.tied]
-                made.weight, made.norm = first.weight, first.norm
+                made.weight, made.norm, made.learnt = first.weight, first.norm, first.learnt
             all_synapses[link.source, planned.name] = made
             return made
 
@@ -177,6 +181,13 @@ class SpikingNetwork(nn.Module):
         """Choose every population's step and compute on integers from now on."""
         for layer, magnitudes in self.bounded():
             layer.quantise(magnitudes)
+
+    def shrink_delays(self, progress: float) -> None:
+        """Set the width of learnt delays for an epoch of the float stage, 0 to 1."""
+        for layer in self.populations():
+            for synapses in layer.projections():
+                if synapses.learnt is not None:
+                    synapses.learnt.shrink(progress)
 
     def forward(self, events: Tensor) -> Tensor:
         """Return the output spikes, [T, N, n_output], of events, float [T, N, n_input]."""

@@ -7,7 +7,7 @@ A plan is data; :class:`spikeloom.train.model.SpikingNetwork` makes a network of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..spec.errors import NetworkError
 from ..spec.kinds import Dense, Ends, Kind, OneToOne
@@ -40,6 +40,9 @@ class Link:
         0 to 63 ticks, 1 or more for feedback.
     norm
         Whether the network's norm comes behind it.
+    learnt_delay
+        Greatest delay in ticks, 0 to 63, if the delay is learnt (:mod:`.delays`); ``delay`` is
+        then 0.  Not for populations that only add.
     tied
         Destination of an earlier projection from the same source whose weights and norm
         these are too; the integers may differ, since steps are those of a destination.
@@ -51,8 +54,14 @@ class Link:
     delay: int = 0
     norm: bool = True
     tied: str | None = None
+    learnt_delay: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.learnt_delay <= (0 if self.delay else DELAY_MAX):
+            raise NetworkError(
+                f"learnt_delay of the projection from {self.source} must be from 0 to {DELAY_MAX} "
+                f"ticks, and 0 with a delay, not {self.learnt_delay} with the delay {self.delay}"
+            )
         if not 0 <= self.delay <= DELAY_MAX:
             raise NetworkError(
                 f"delay of the projection from {self.source} must be from 0 to {DELAY_MAX} ticks, "
@@ -123,6 +132,11 @@ class Plan:
                 f"the feedback of population {planned.name} must be dense with a delay of at least "
                 f"1 tick, not {link.kind.tag.value} with {link.delay}"
             )
+        if link.learnt_delay and planned.relay:
+            raise NetworkError(
+                f"the delay of {link.source}->{planned.name} must be fixed, not learnt: "
+                f"{planned.name} only adds"
+            )
         if planned.relay and not isinstance(link.kind, (Pool, OneToOne)):
             raise NetworkError(
                 f"population {planned.name} only adds, so that {link.source}->{planned.name} must "
@@ -149,6 +163,26 @@ class Plan:
                 )
             found[planned.name] = most
         return found
+
+
+def with_learnt_delays(plan: Plan, limit: int) -> Plan:
+    """Return the plan with delays learnt in every dense projection that has none yet.
+
+    Feedback is left as it is; ``limit`` is in ticks, 0 for the plan itself.
+    """
+
+    def learnt(planned: Planned, link: Link) -> Link:
+        fixed = link.delay or link.learnt_delay or link.source == planned.name
+        if fixed or not isinstance(link.kind, Dense):
+            return link
+        return replace(link, learnt_delay=limit)
+
+    return replace(
+        plan,
+        populations=tuple(
+            replace(p, links=tuple(learnt(p, link) for link in p.links)) for p in plan.populations
+        ),
+    )
 
 
 def _window(kind: Kind) -> int:

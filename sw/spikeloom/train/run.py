@@ -34,13 +34,15 @@ from .checkpoint import (
     save_checkpoint,
     set_aside,
 )
-from .config import TrainConfig, default_config
+from .config import TrainConfig
 from .datasets import stratified
+from .defaults import default_config
 from .encoders import pack_mask
 from .export import export_network
 from .logbook import Logbook
 from .loop import Batches, evaluate, traces, train_epoch
 from .model import NeuronConfig, SpikingNetwork
+from .plan import with_learnt_delays
 from .progress import TrainingProgress
 from .provenance import Outcome, activity_of, provenance_of
 from .sources import Source, make_source, to_events
@@ -160,7 +162,7 @@ def build_model(
         per_channel=config.per_channel,
         learn_threshold=config.learn_threshold,
     )
-    plan = make_plan(config.layer_text(), shape, n_classes)
+    plan = with_learnt_delays(make_plan(config.layer_text(), shape, n_classes), config.delays)
     return SpikingNetwork(
         plan,
         neuron,
@@ -173,6 +175,7 @@ def build_model(
         gate_ticks=config.ticks if config.input_gate else 0,
         norm=config.norm,
         ticks=config.ticks,
+        delay_values=config.delay_values,
     )
 
 

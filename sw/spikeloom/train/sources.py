@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..datasets.events import NMNIST_SIZE
+from ..datasets.gestures import SIZE as DVS128_SIZE
 from ..datasets.samples import SampleSet
 from ..events import Events
 from ..spec.errors import DataError
@@ -23,11 +24,14 @@ from ..spec.manifest import InputFacts
 from .augment import augment, distort_events, distort_sound, shift_channels
 from .choices import OWN_ENCODERS
 from .config import TrainConfig
-from .datasets import Dataset, load_dataset
+from .datasets import Dataset
 from .encoders import ENCODERS, encode, encode_levels, encoder_table, input_count, to_levels
 from .filterbank import encode_sounds, input_shape
 from .frame_encoder import encode_recordings, frame_facts
-from .test_sets import load_samples
+from .test_sets import load_pictures, load_samples
+
+SENSOR_SIZES = {"nmnist": NMNIST_SIZE, "dvs128_gesture": DVS128_SIZE}
+"""(height, width) of the cameras of the data sets."""
 
 Labels = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -148,7 +152,7 @@ class PictureSource(Source):
 
 
 class _SampleSource(Source):
-    """Samples of different lengths, kept in memory."""
+    """Samples of different lengths, kept in memory as far as the data set's slices are."""
 
     def __init__(self, config: TrainConfig, samples: SampleSet[Any]) -> None:
         self.config = config
@@ -233,8 +237,8 @@ class SoundSource(_SampleSource):
 def make_source(config: TrainConfig) -> Source:
     """Return the samples that a configuration names, read from its ``data_dir``."""
     if config.dataset not in OWN_ENCODERS:
-        return PictureSource(config, load_dataset(config.dataset, config.data_dir))
+        return PictureSource(config, load_pictures(config.dataset, config.data_dir))
     samples = load_samples(config.dataset, config.data_dir, config.holdout_speaker)
-    if config.dataset == "nmnist":
-        return EventSource(config, samples, NMNIST_SIZE)
+    if config.dataset in SENSOR_SIZES:
+        return EventSource(config, samples, SENSOR_SIZES[config.dataset])
     return SoundSource(config, samples)

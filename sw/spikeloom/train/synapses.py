@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..spec.errors import NetworkError
 from ..spec.kinds import Dense, Ends, Kind, OneToOne
 from ..spec.windows import Conv2d, Pool
+from .delays import LearntDelay
 from .norms import Norm
 from .quantise import quantise_weight
 
@@ -75,6 +76,9 @@ class Synapses(nn.Module):
         Ticks.
     norm
         Normalisation of the sums, if there is one.
+    learnt_delay, delay_values
+        Greatest delay to be learnt, 0 for none, and the number of values it can take: of each
+        source neuron if the kind is dense, else one.
     generator
         Draws the weights from U(-a, a) with a = sqrt(3 / fan_in), so that the squares of a
         neuron's weights sum to 1 (Lee, Delbruck and Pfeiffer 2016).  A single weight of a
@@ -100,6 +104,8 @@ class Synapses(nn.Module):
         generator: torch.Generator,
         delay: int = 0,
         norm: Norm | None = None,
+        learnt_delay: int = 0,
+        delay_values: int = 4,
     ) -> None:
         super().__init__()
         if not isinstance(kind, LEARNT_KINDS):
@@ -128,6 +134,10 @@ class Synapses(nn.Module):
             start = torch.tensor(1.0)
         self.weight = nn.Parameter(start)
         self.register_buffer("shift", torch.zeros((), dtype=torch.int64))
+        axons = ends.n_source if isinstance(kind, Dense) else 0
+        self.learnt: LearntDelay | None = None
+        if learnt_delay:
+            self.learnt = LearntDelay(learnt_delay, delay_values, axons, generator)
         fan_out = kind.fan_out_sizes(ends, np.zeros(weight_shape, np.int8))
         self.fan_out = torch.from_numpy(np.broadcast_to(fan_out, ends.n_source).astype(np.float64))
 
@@ -158,26 +168,39 @@ class Synapses(nn.Module):
             scale = scale.view(-1, *[1] * (weight.ndim - 1))
         return quantise_weight(weight, scale, self.weight_bits)
 
+    @property
+    def axonal(self) -> bool:
+        """Whether every source neuron has a delay of its own."""
+        return self.learnt is not None and isinstance(self.kind, Dense)
+
     def arriving(self, events: Tensor) -> Tensor:
-        """Return those events [T, N, n] that arrive before the sample ends, [T - delay, N, n]."""
+        """Return those events [T, N, n] that arrive before the sample ends, [at most T, N, n]."""
+        if self.learnt is not None:
+            return self.learnt.in_time(events)
         return events[: max(len(events) - self.delay, 0)]
 
-    def delayed(self, events: Tensor) -> Tensor:
-        """Return the events [T, N, n] that arrive in each tick."""
+    def delayed(self, events: Tensor, whole: bool = True) -> Tensor:
+        """Return the events [T, N, n] that arrive in each tick.
+
+        Learnt delays are rounded if ``whole`` or if the network is not in training.
+        """
+        if self.learnt is not None:
+            return self.learnt(events, whole or not self.training)
         if not self.delay:
             return events
         late = min(self.delay, len(events))
         return torch.cat([events.new_zeros(late, *events.shape[1:]), events[: len(events) - late]])
 
-    def sums(self, events: Tensor, weight: Tensor) -> Tensor:
+    def sums(self, events: Tensor, weight: Tensor, whole: bool = True) -> Tensor:
         """Return the sums [T, N, *destination] of events that arrive, [T, N, n_source].
 
         Events that are one tick's, expanded over all ticks, are weighted once and give
         one tick, expanded or not as the caller likes: [1, N, *destination].
         """
-        if len(events) > 1 and events.stride(0) == 0 and not self.delay:
+        late = self.delay or self.learnt is not None
+        if len(events) > 1 and events.stride(0) == 0 and not late:
             events = events[:1]
-        return propagate(self.kind, self.ends, self.delayed(events), weight)
+        return propagate(self.kind, self.ends, self.delayed(events, whole), weight)
 
 
 def _fan_in(kind: Kind, weight_shape: tuple[int, ...]) -> int:

@@ -11,20 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.events import load_nmnist
+from ..datasets.gestures import load_dvs128_gesture
+from ..datasets.pictures import load_cifar10
 from ..datasets.samples import SampleSet
 from ..datasets.sounds import hold_out, load_fsdd
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from .choices import DATASETS, OWN_ENCODERS, SPEAKER_DATASETS
-from .datasets import load_dataset
+from .datasets import Dataset, load_dataset
 from .encoders import encode
 from .filterbank import encode_sounds
 from .frame_encoder import encode_recordings
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_LOADERS = {"nmnist": load_nmnist, "fsdd": load_fsdd}
+_LOADERS: dict[str, Any] = {
+    "nmnist": load_nmnist,
+    "dvs128_gesture": load_dvs128_gesture,
+    "fsdd": load_fsdd,
+}
 _ENCODERS: dict[str, Any] = {"frames": encode_recordings, "filterbank": encode_sounds}
+
+
+def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
+    if data_dir is None:
+        raise DataError(f"data_dir must name the folder of the files of {name}, not be absent")
+    return Path(data_dir)
+
+
+def load_pictures(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
+    """Return the data set of pictures ``name`` from its folder."""
+    if name == "cifar10":
+        return load_cifar10(_folder(name, data_dir))
+    return load_dataset(name, data_dir)
 
 
 def load_samples(
@@ -39,9 +58,9 @@ def load_samples(
             f"holdout_speaker must be absent with {name}, not {holdout_speaker!r}: only "
             f"{', '.join(SPEAKER_DATASETS)} has speakers"
         )
-    if data_dir is None:
-        raise DataError(f"data_dir must name the folder of the files of {name}, not be absent")
-    samples = _LOADERS[name](Path(data_dir))
+    samples = _LOADERS[name](_folder(name, data_dir))
+    if samples.train.labels is None:
+        raise DataError(f"{data_dir} must hold labels of {name} to train and test on, not none")
     return samples if holdout_speaker is None else hold_out(samples, holdout_speaker)
 
 
@@ -90,7 +109,7 @@ def encode_test_set(
         raise DataError(f"dataset must be one of {', '.join(DATASETS)}, not {name!r}")
     chosen = slice(0, samples)
     if name not in OWN_ENCODERS and holdout_speaker is None:
-        dataset = load_dataset(name, data_dir)
+        dataset = load_pictures(name, data_dir)
         return encode(facts, dataset.test_values[chosen]), dataset.test_labels[chosen]
     wanted, kind = OWN_ENCODERS[name][0], facts.encoder.get("kind")
     if kind != wanted:

@@ -4,10 +4,8 @@ The NumPy twin makes the golden model's input from the cycles in which the camer
 requests.  A microsecond has one or three clock cycles here, and recordings run faster.
 """
 
-import os
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,17 +26,8 @@ CONFIG = BuildConfig(
 PINS = ("aer_request", "aer_address", "aer_acknowledge")
 R = regmap.SENSOR_BY_NAME
 SOURCE, ENABLE = (R["SENSOR_CONTROL"].mask(name) for name in ("SOURCE", "ENABLE"))
-SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 START_CYCLES = 1
 """From the answer to the write that chooses the sensor to the first cycle of its time."""
-
-
-@pytest.fixture(scope="module")
-def data():
-    folder = Path(os.environ.get("SPIKELOOM_DATA", SHARED))
-    if not (folder / "nmnist").is_dir():
-        pytest.skip(f"no recordings in {folder}; set SPIKELOOM_DATA")
-    return folder
 
 
 def recording(file, index, width, n_events, skip=0):
