@@ -133,10 +133,15 @@ class BuildConfig:
         return asdict(self)
 
 
+_FANOUT: dict[str, Any] = {"groups": 2048, "runs": 4096}
+
 _FULL: dict[str, Any] = {
-    **{"groups": 2048, "runs": 4096, "parameter_rows": 64, "history_rows": 256},
+    **_FANOUT,
+    **{"parameter_rows": 128, "history_rows": 256},
     **dict.fromkeys(("graded", "refractory", "current", "multi_spike"), True),
 }
+
+_PER_CHANNEL: dict[str, Any] = {**_FANOUT, "parameter_rows": 64}
 
 PRESETS: dict[str, BuildConfig] = {
     config.name: config
@@ -144,15 +149,7 @@ PRESETS: dict[str, BuildConfig] = {
         BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
-        BuildConfig(
-            "pynq-z2",
-            lanes=128,
-            state_rows=64,
-            weight_rows=1024,
-            groups=2048,
-            runs=4096,
-            parameter_rows=64,
-        ),
+        BuildConfig("pynq-z2", lanes=128, state_rows=64, weight_rows=1024, **_PER_CHANNEL),
         BuildConfig("pynq-z2-full", lanes=32, state_rows=128, weight_rows=4096, **_FULL),
         BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
     )
