@@ -401,6 +401,9 @@ class Sequencer(wiring.Component):
             item = self.token.payload
             end = item.token == Token.END
             visit = Mux(end, self._any_clear, self._any_visit) | self.active.any()
+            replays: Value = Const(0)
+            if self.config.history_rows:
+                replays = ~end & ~self.history_quiet & (self.n_replays != 0)
             m.d.comb += [
                 self.idle.eq(~self.token.valid),
                 self.token.ready.eq(1),
@@ -413,14 +416,13 @@ class Sequencer(wiring.Component):
             with m.If(self.token.valid):
                 m.d.comb += [self.begins.eq(~end), self.ends.eq(end)]
                 m.next = "EMIT"
-                with m.If(visit):
+                with m.If(visit | replays):
                     m.d.sync += self.input_open.eq(0)
+                with m.If(replays):  # which make more rows active: they are chosen afterwards
+                    m.d.comb += self.replay.eq(1)
+                    m.next = "REPLAY"
+                with m.Elif(visit):
                     self._choose(m, end)
-                if self.config.history_rows:
-                    with m.If(~end & ~self.history_quiet & (self.n_replays != 0)):
-                        m.d.sync += self.input_open.eq(0)
-                        m.d.comb += self.replay.eq(1)
-                        m.next = "REPLAY"
         with m.State("EMIT"):
             low = Mux(
                 self.ending,

@@ -28,13 +28,17 @@ Record = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Given:
-    """A token, the activity map under it, and the cycles that its replays take (0: quiet)."""
+    """A token, the activity map under it, and the cycles that its replays take (0: quiet).
+
+    Of the map the rows ``late`` become active by the replays only.
+    """
 
     kind: Token
     payload: int
     last: int = 0
     active: int = 0
     replays: int = 0
+    late: int = 0
 
 
 @dataclass(eq=False)
@@ -55,6 +59,7 @@ class SequencerBench(Elaboratable):
         self.sweeps: deque[int] = deque(maxlen=64)
         self.masks: list[int] = []
         self.replaying = 0
+        self.active = 0
         self.facts: list[tuple[int, Facts]] = []
         self.opened: list[int] = []
 
@@ -84,8 +89,12 @@ class SequencerBench(Elaboratable):
         if given is not None:
             item = {"token": given.kind, "payload": given.payload, "last": given.last}
             ctx.set(d.token.payload, item)
-            ctx.set(d.active, given.active)
+            replayed = given.kind == Token.TICK and given.replays and self.n_replays
+            ctx.set(d.active, given.active & ~(given.late if replayed else 0))
             ctx.set(d.history_quiet, given.replays == 0)
+            self.active = given.active
+        elif not self.replaying:
+            ctx.set(d.active, self.active)
         driven = {
             "n_populations": len(self.rows),
             "n_replays": self.n_replays,

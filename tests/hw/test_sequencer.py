@@ -52,10 +52,9 @@ def random_tokens(rng, n):
     for k in range(n):
         kind = rng.choice([Token.TICK, Token.TICK, Token.END])
         active = rng.choice([0, 0, (1 << STATE_ROWS) - 1, rng.getrandbits(STATE_ROWS)])
-        replays = rng.choice([0, 0, 1, 9])
-        out.append(
-            Given(kind, rng.getrandbits(28), k % 2 if kind == Token.END else 0, active, replays)
-        )
+        replays, late = rng.choice([0, 0, 1, 9]), rng.getrandbits(STATE_ROWS)
+        last = k % 2 if kind == Token.END else 0
+        out.append(Given(kind, rng.getrandbits(28), last, active, replays, late))
     return out
 
 
