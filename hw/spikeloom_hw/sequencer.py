@@ -31,11 +31,15 @@ from .rows import RowList
 ReadoutRequest = data.StructLayout(
     {
         "population": unsigned(aer.POPULATION_BITS),
-        "first_neuron": unsigned(aer.NEURON_BITS),
+        "row": unsigned(10),
+        "row_base": unsigned(10),
         "lanes": unsigned(9),
     }
 )
-"""A row whose values are to be sent: the first ``lanes`` lanes of it."""
+"""A row whose values are to be sent: the first ``lanes`` lanes of it.
+
+The population starts at ``row_base``; who sends the values counts its neurons.
+"""
 
 
 class Sequencer(wiring.Component):
@@ -327,7 +331,6 @@ class Sequencer(wiring.Component):
     def _probe_states(self, m: Module) -> None:
         """Send the value of every visited row before it is swept."""
         op, request = self.o.payload, self.readout.payload
-        lane_bits = (self.config.lanes - 1).bit_length()
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
             self._row(m, OpKind.PEEK)
@@ -335,7 +338,8 @@ class Sequencer(wiring.Component):
                 self.o.valid.eq(self.readout.ready & self._rows.some),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
-                request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
+                request.row.eq(op.row),
+                request.row_base.eq(self._entry.row_base),
                 request.lanes.eq(op.lanes),
             ]
             with m.If(~self._rows.some & self.readout.ready):
