@@ -244,20 +244,21 @@ class Sequencer(wiring.Component):
         """
         row, rows, entry = self.table_row, self._rows, self._entry
         self._latch, self._again, last = Signal(), Signal(), Signal()
-        first, n_rows = (
-            Mux(self._again, entry[name], row[name]) for name in ("row_base", "n_rows")
-        )
+        here, fetched = (Signal.like(rows.end, name=f"end_{name}") for name in ("here", "fetched"))
         m.d.comb += [
             last.eq(self._fetch + 1 == self.n_populations),
             rows.load.eq(self._latch | self._again),
-            rows.first.eq(first),
-            rows.end.eq(first + n_rows),
+            rows.first.eq(Mux(self._again, entry.row_base, row.row_base)),
+            # that it is again is known late
+            fetched.eq(row.row_base + row.n_rows),
+            rows.end.eq(Mux(self._again, here, fetched)),
         ]
         tail = below(m, row.lanes_last, self.config.lanes, "tail_lanes")
         with m.If(self._latch):
             m.d.sync += [
                 self._entry.eq(row),
-                self._last_row.eq(rows.end - 1),
+                here.eq(fetched),
+                self._last_row.eq(fetched - 1),
                 self.tail.eq(tail),
                 self._index.eq(self._fetch),
                 self._is_last.eq(last),
