@@ -11,8 +11,7 @@ from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 
 from .control import ACC
-from .layouts import Beat
-from .sequencer import ReadoutRequest
+from .layouts import Beat, ReadoutRequest
 
 
 class Readout(wiring.Component):

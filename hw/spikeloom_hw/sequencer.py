@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer, numfmt
@@ -19,6 +19,7 @@ from .layouts import (
     Beat,
     Item,
     OpKind,
+    ReadoutRequest,
     Token,
     lane_count_bits,
     op_layout,
@@ -27,19 +28,6 @@ from .layouts import (
     table_row,
 )
 from .rows import RowList
-
-ReadoutRequest = data.StructLayout(
-    {
-        "population": unsigned(aer.POPULATION_BITS),
-        "row": unsigned(10),
-        "row_base": unsigned(10),
-        "lanes": unsigned(9),
-    }
-)
-"""A row whose values are to be sent: the first ``lanes`` lanes of it.
-
-The population starts at ``row_base``; who sends the values counts its neurons.
-"""
 
 
 class Sequencer(wiring.Component):
