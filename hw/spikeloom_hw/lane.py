@@ -43,6 +43,15 @@ from .fixed import above, saturated, truncated_share
 from .layouts import WEIGHT_BITS, parameter_row_bits
 
 
+def state_attributes(config: BuildConfig) -> dict[str, str]:
+    """Return the attributes of the memories with what neurons keep from tick to tick.
+
+    A tool puts memories of more than 128 rows into block RAM, which would take one for each lane
+    and memory and show its data 2 ns later; up to 256 rows they are told to be in LUTs.
+    """
+    return {"ram_style": "distributed"} if 128 < config.state_rows <= 256 else {}
+
+
 class Lane(wiring.Component):
     """Accumulate weights, fire, reset and decay.
 
@@ -152,7 +161,9 @@ class Lane(wiring.Component):
     def _accumulate(self, m: Module) -> tuple[Signal, memory.WritePort]:
         """Stages 2 to 4: the potential (or current) plus the weights of an operation."""
         ctl, config = self.control, self.config
-        m.submodules.potentials = mem = memory.Memory(shape=ACC, depth=config.state_rows, init=[])
+        m.submodules.potentials = mem = memory.Memory(
+            shape=ACC, depth=config.state_rows, init=[], attrs=state_attributes(config)
+        )
         read = mem.read_port(domain="sync")
         acc, older = Signal(ACC, reset_less=True), Signal(ACC, reset_less=True)
         total = Signal(signed(16), reset_less=True)
@@ -186,7 +197,10 @@ class Lane(wiring.Component):
         """Stage 4: the neuron rests.  Ends of samples show and take the potential as it is."""
         ctl = self.control
         m.submodules.rests = mem = memory.Memory(
-            shape=unsigned(REST_BITS), depth=self.config.state_rows, init=[]
+            shape=unsigned(REST_BITS),
+            depth=self.config.state_rows,
+            init=[],
+            attrs=state_attributes(self.config),
         )
         read, self._write_rest = mem.read_port(domain="sync"), mem.write_port()
         m.d.comb += read.addr.eq(ctl.row3)
@@ -239,7 +253,10 @@ class Lane(wiring.Component):
         """Return (stage 4) V + bias and V + bias - threshold, from a memory of their own."""
         ctl = self.control
         m.submodules.own_potentials = mem = memory.Memory(
-            shape=POTENTIAL, depth=self.config.state_rows, init=[]
+            shape=POTENTIAL,
+            depth=self.config.state_rows,
+            init=[],
+            attrs=state_attributes(self.config),
         )
         read, self._write_potential = mem.read_port(domain="sync"), mem.write_port()
         self._minus_threshold = self._parameter(m, "minus_threshold", "parameters2")

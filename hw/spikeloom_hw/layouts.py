@@ -99,6 +99,20 @@ def op_layout(config: BuildConfig) -> data.StructLayout:
     )
 
 
+ReadoutRequest = data.StructLayout(
+    {
+        "population": unsigned(aer.POPULATION_BITS),
+        "row": unsigned(10),
+        "row_base": unsigned(10),
+        "lanes": unsigned(9),
+    }
+)
+"""A row whose values are to be sent: the first ``lanes`` lanes of it.
+
+The population starts at ``row_base``; who sends the values counts its neurons.
+"""
+
+
 def mask_layout(config: BuildConfig) -> data.StructLayout:
     """Return the layout of a row's spikes: ``index`` counts rows in its population.
 
@@ -125,6 +139,7 @@ __all__ = [
     "Item",
     "OpKind",
     "Pair",
+    "ReadoutRequest",
     "Token",
     "lane_count_bits",
     "mask_layout",

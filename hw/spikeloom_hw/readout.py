@@ -11,8 +11,7 @@ from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 
 from .control import ACC
-from .layouts import Beat
-from .sequencer import ReadoutRequest
+from .layouts import Beat, ReadoutRequest
 
 
 class Readout(wiring.Component):
@@ -48,7 +47,7 @@ class Readout(wiring.Component):
         lane = Signal(range(self.config.lanes + 1))
         settle = Signal(range(self.SETTLE_CYCLES + 1))
         value = Signal(ACC)
-        neuron = Signal(aer.NEURON_BITS)
+        first, neuron = Signal(aer.NEURON_BITS), Signal(aer.NEURON_BITS)
         fetched = Signal()
         more, sending = Signal(), Signal()
         values = Array(self.values[i] for i in range(self.config.lanes))
@@ -66,13 +65,15 @@ class Readout(wiring.Component):
                 )
             ),
         ]
+        # known long before the values have settled
+        m.d.sync += first.eq((job.row - job.row_base) << (self.config.lanes - 1).bit_length())
         with m.If(settle != 0):
             m.d.sync += settle.eq(settle - 1)
         with m.Elif(~fetched | self.o.ready):
             m.d.sync += [
                 fetched.eq(more),
                 value.eq(values[lane[: max((self.config.lanes - 1).bit_length(), 1)]]),
-                neuron.eq(job.first_neuron + lane),
+                neuron.eq(first + lane),
             ]
             with m.If(more):
                 m.d.sync += lane.eq(lane + 1)

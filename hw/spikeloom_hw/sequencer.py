@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spikeloom.spec import aer, numfmt
@@ -19,6 +19,7 @@ from .layouts import (
     Beat,
     Item,
     OpKind,
+    ReadoutRequest,
     Token,
     lane_count_bits,
     op_layout,
@@ -27,15 +28,6 @@ from .layouts import (
     table_row,
 )
 from .rows import RowList
-
-ReadoutRequest = data.StructLayout(
-    {
-        "population": unsigned(aer.POPULATION_BITS),
-        "first_neuron": unsigned(aer.NEURON_BITS),
-        "lanes": unsigned(9),
-    }
-)
-"""A row whose values are to be sent: the first ``lanes`` lanes of it."""
 
 
 class Sequencer(wiring.Component):
@@ -240,20 +232,21 @@ class Sequencer(wiring.Component):
         """
         row, rows, entry = self.table_row, self._rows, self._entry
         self._latch, self._again, last = Signal(), Signal(), Signal()
-        first, n_rows = (
-            Mux(self._again, entry[name], row[name]) for name in ("row_base", "n_rows")
-        )
+        here, fetched = (Signal.like(rows.end, name=f"end_{name}") for name in ("here", "fetched"))
         m.d.comb += [
             last.eq(self._fetch + 1 == self.n_populations),
             rows.load.eq(self._latch | self._again),
-            rows.first.eq(first),
-            rows.end.eq(first + n_rows),
+            rows.first.eq(Mux(self._again, entry.row_base, row.row_base)),
+            # that it is again is known late
+            fetched.eq(row.row_base + row.n_rows),
+            rows.end.eq(Mux(self._again, here, fetched)),
         ]
         tail = below(m, row.lanes_last, self.config.lanes, "tail_lanes")
         with m.If(self._latch):
             m.d.sync += [
                 self._entry.eq(row),
-                self._last_row.eq(rows.end - 1),
+                here.eq(fetched),
+                self._last_row.eq(fetched - 1),
                 self.tail.eq(tail),
                 self._index.eq(self._fetch),
                 self._is_last.eq(last),
@@ -327,7 +320,6 @@ class Sequencer(wiring.Component):
     def _probe_states(self, m: Module) -> None:
         """Send the value of every visited row before it is swept."""
         op, request = self.o.payload, self.readout.payload
-        lane_bits = (self.config.lanes - 1).bit_length()
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
             self._row(m, OpKind.PEEK)
@@ -335,7 +327,8 @@ class Sequencer(wiring.Component):
                 self.o.valid.eq(self.readout.ready & self._rows.some),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
-                request.first_neuron.eq((op.row - self._entry.row_base) << lane_bits),
+                request.row.eq(op.row),
+                request.row_base.eq(self._entry.row_base),
                 request.lanes.eq(op.lanes),
             ]
             with m.If(~self._rows.some & self.readout.ready):

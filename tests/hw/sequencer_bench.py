@@ -154,7 +154,8 @@ class SequencerBench(Elaboratable):
             self._mask()
         if seen["readout.valid"]:
             request = seen["readout.payload"]
-            add(("readout", request.population, request.first_neuron, request.lanes))
+            first = (request.row - request.row_base) * self.config.lanes
+            add(("readout", request.population, first, request.lanes))
         if seen["beats.valid"] and ready:
             beat = seen["beats.payload"]
             add(("beat", f"{beat.data:#x}", beat.last))

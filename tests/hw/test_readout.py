@@ -12,7 +12,8 @@ def expected_beats(request, values):
     """READOUT 0x5 with population and neuron, then VALUE 0x6 with 28 signed bits."""
     beats = []
     for lane in range(request["lanes"]):
-        low = 0x5 << 28 | request["population"] << 20 | request["first_neuron"] + lane
+        neuron = (request["row"] - request["row_base"]) * CONFIG.lanes + lane
+        low = 0x5 << 28 | request["population"] << 20 | neuron
         high = 0x6 << 28 | values[lane] & 0xFFFFFFF
         beats.append(low | high << 32)
     return beats
@@ -50,25 +51,28 @@ def run(jobs, seed=0, stall_out=0.0):
     return [cycle for cycle, _ in got]
 
 
-def request(population, first_neuron, lanes):
-    return {"population": population, "first_neuron": first_neuron, "lanes": lanes}
+def request(population, row, row_base, lanes):
+    return {"population": population, "row": row, "row_base": row_base, "lanes": lanes}
 
 
 def test_beats_written_out_by_hand():
-    assert expected_beats(request(2, 8, 2), [-1, 5]) == [0x6FFFFFFF_50200008, 0x60000005_50200009]
-    run([(request(2, 8, 2), [-1, 5, 99, 99])])
+    assert expected_beats(request(2, 9, 7, 2), [-1, 5]) == [
+        0x6FFFFFFF_50200008,
+        0x60000005_50200009,
+    ]
+    run([(request(2, 9, 7, 2), [-1, 5, 99, 99])])
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4])
 def test_number_of_lanes_and_one_beat_per_cycle(lanes):
-    cycles = run([(request(1, 4, lanes), [-5, 6, -131072, 131071])])
+    cycles = run([(request(1, 1, 0, lanes), [-5, 6, -131072, 131071])])
     assert cycles == list(range(cycles[0], cycles[0] + lanes))
     # the request is taken in cycle 0; the first value is looked at when it has settled
     assert cycles[0] == Readout.SETTLE_CYCLES + 2
 
 
 def test_greatest_population_and_neuron():
-    run([(request(255, (1 << 20) - 4, 4), [1, 2, 3, 4])])
+    run([(request(255, 1023, 0, 4), [1, 2, 3, 4])])
 
 
 @pytest.mark.parametrize("stall_out", PATTERNS)
@@ -78,7 +82,7 @@ def test_random_requests_under_stalls(stall_out):
     jobs = []
     for _ in range(10):
         values = [rng.choice([*EDGES, rng.randint(EDGES[4], EDGES[3])]) for _ in range(4)]
-        jobs.append(
-            (request(rng.randrange(256), 4 * rng.randrange(100), rng.randint(1, 4)), values)
-        )
+        base = rng.randrange(100)
+        row = base + rng.randrange(100)
+        jobs.append((request(rng.randrange(256), row, base, rng.randint(1, 4)), values))
     run(jobs, seed, stall_out)

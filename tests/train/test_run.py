@@ -1,6 +1,7 @@
 """The whole run: reproducible, resumable, exported, equal to the contract."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from spikeloom.artefact import read_artefact
 from spikeloom.spec.errors import DataError
 from spikeloom.train.datasets import load_dataset
 from spikeloom.train.encoders import encode
+from spikeloom.train.provenance import Behaviour, Outcome, provenance_of
 from spikeloom.train.run import TrainConfig, default_config, train
 from train import contract
 
@@ -98,6 +100,20 @@ def test_artefact_holds_network_encoder_and_provenance(small, tmp_path):
     assert artefact.manifest.provenance["seed"] == 5
     values = load_dataset("digits").test_values[:20]
     assert np.array_equal(encode(artefact.input, values), result.test_inputs[:20])
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("bin/spikeloom", "spikeloom train --out 'a b'"),
+        ("spikeloom/cli/__main__.py", "spikeloom train --out 'a b'"),
+        ("-c", ""),
+    ],
+)
+def test_provenance_names_the_command_without_its_place(monkeypatch, program, command):
+    monkeypatch.setattr(sys, "argv", [program, "train", "--out", "a b"])
+    outcome = Outcome(0.5, 0.25, Behaviour({}, 0.0, 0.25))
+    assert provenance_of(SMALL, outcome)["command"] == command
 
 
 def test_direct_input_sets_the_magnitude(tmp_path):

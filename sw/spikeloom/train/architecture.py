@@ -37,8 +37,8 @@ NETWORKS: dict[str, str] = {
     "sew_resnet": "8c5s2-p2-16sew-32sews2",
     "vgg": "8c3s2-8c3-p2-16c3-16c3-p2-32c3-32c3",
 }
-"""Ready networks, for images of about 28 x 28 in the 8,192 neurons that an xc7z020 holds with
-64 lanes; ``fc`` is made of the hidden sizes."""
+"""Ready networks, for images of about 28 x 28 in the 8,192 neurons that the preset ``pynq-z2-full``
+holds; ``fc`` is made of the hidden sizes."""
 
 NETWORK_NAMES = ("fc", *NETWORKS)
 

@@ -75,9 +75,15 @@ def activity_of(
     )
 
 
+def _program(path: str) -> str:
+    """Return the name of the program that runs; ``python -m spikeloom.cli`` is ``spikeloom``."""
+    name = Path(path).name
+    return "spikeloom" if name == "__main__.py" else name
+
+
 def provenance_of(config: TrainConfig, outcome: Outcome) -> dict[str, Any]:
     """Return the record of a run, JSON-ready."""
-    argv = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv[0] not in ("", "-c") else []
+    argv = [_program(sys.argv[0]), *sys.argv[1:]] if sys.argv[0] not in ("", "-c") else []
     out = {
         "made_by": f"spikeloom {__version__} train",
         "command": shlex.join(argv),
