@@ -411,11 +411,12 @@ class Sequencer(wiring.Component):
                 m.next = "EMIT"
                 with m.If(visit | replays):
                     m.d.sync += self.input_open.eq(0)
-                with m.If(replays):  # which make more rows active: they are chosen afterwards
-                    m.d.comb += self.replay.eq(1)
-                    m.next = "REPLAY"
-                with m.Elif(visit):
+                with m.If(visit & ~replays):
                     self._choose(m, end)
+                if self.config.history_rows:  # replays make more rows active, chosen afterwards
+                    with m.If(replays):
+                        m.d.comb += self.replay.eq(1)
+                        m.next = "REPLAY"
         with m.State("EMIT"):
             low = Mux(
                 self.ending,
