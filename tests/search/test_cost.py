@@ -42,7 +42,7 @@ def test_cycles_are_those_of_the_core_that_tailor_sizes():
     hidden[0, 0, [0, 1, 3]] = 1  # 1 even, 2 odd: 2 pairs of the first row, 1 row each
     spikes = {"input": inputs, "p1": hidden, "p2": np.zeros((1, 1, 3), np.uint8)}
     got = cost_of(network(), Run(spikes), 16)
-    start, tick, end = 6 + 3 * 2, (2 + 14) + (1 + 14) + 1, (2 + 14) + (1 + 14) + 3 + 10 + 1 + 2
+    start, tick, end = 6 + 3 * 2, (2 + 14) + (1 + 14) + 1, (2 + 14) + (1 + 14) + 3 + 10 + 2 + 2
     assert got.cycles == start + tick + end
     assert got.luts == round(area(needed_build(network(), 16), DEVICE)["LUT"])
     assert got.weight_bytes == 6 * 20 + 20 * 3
