@@ -13,6 +13,7 @@ from spikeloom.cli import main as cli
 from spikeloom.cli.files import read_input
 from spikeloom.cli.zoo import SAMPLES_FILE
 from spikeloom.compile.proof import prove_no_overflow
+from spikeloom.spec.errors import DataError
 from spikeloom.spec.network import Reset
 from spikeloom.train.card import (
     CARD_FILE,
@@ -144,3 +145,10 @@ def test_a_difference_and_missing_files_end_the_command(tmp_path, monkeypatch, c
 def test_card_command_refuses_a_folder_without_a_network(tmp_path, capsys):
     assert main([str(tmp_path)]) == 2
     assert str(tmp_path / NETWORK_FOLDER) in capsys.readouterr().err
+
+
+def test_card_names_what_the_provenance_lacks():
+    artefact = read_artefact(ROOT / "tests" / "data" / "mnist_784_128_10")
+    message = "provenance of old must have synaptic_operations_per_test_sample, as spikeloom"
+    with pytest.raises(DataError, match=message):
+        card_text("old", artefact)

@@ -27,6 +27,12 @@ CARD_FILE = "card.md"
 MEASURED_FILE = "measured.json"
 """What ``spikeloom zoo --write`` measured."""
 
+PROVENANCE = (
+    "command", "dataset", "seed", "epochs", "versions", "accuracy_float", "accuracy_quantised",
+    "events_per_test_sample", "synaptic_operations_per_test_sample",
+)  # fmt: skip
+"""What a card needs to know of the training."""
+
 
 def _shape(population: Any) -> str:
     return " x ".join(map(str, population.shape))
@@ -115,9 +121,15 @@ def _measured(found: Mapping[str, Any] | None) -> list[str]:
 def card_text(name: str, artefact: Artefact, measured: Mapping[str, Any] | None = None) -> str:
     """Return the card of an artefact that :mod:`spikeloom.train.run` made, in Markdown.
 
-    ``measured`` is what ``spikeloom zoo`` found (:func:`read_measured`).
+    ``measured`` is what ``spikeloom zoo`` found (:func:`read_measured`).  Raises
+    :class:`DataError` for a network whose provenance does not say how it was trained.
     """
     network, made = artefact.network(), artefact.manifest.provenance
+    absent = [key for key in PROVENANCE if key not in made]
+    if absent:
+        raise DataError(
+            f"provenance of {name} must have {', '.join(absent)}, as spikeloom train writes it"
+        )
     weights = sum(q.weights.size * q.weight_bits for q in network.projections if q.weights.ndim)
     neurons = sum(p.n_neurons for p in network.populations)
     events = ", ".join(f"{k} {v:,.0f}" for k, v in made["events_per_test_sample"].items())
