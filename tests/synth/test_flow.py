@@ -146,7 +146,10 @@ def test_a_build_is_mapped_to_xc7_and_every_cell_is_timed(tmp_path, capsys, monk
         total = sum(step["delay_ps"] for step in path["steps"]) + path["setup_ps"]
         assert total == path["delay_ps"]
         assert path["start"].startswith("accelerator.")
-        assert path["steps"][0]["source"].endswith(tuple("0123456789"))
+        # registers of the library's queues have no line of their own
+        named = [step["source"] for step in path["steps"] if step["source"]]
+        assert named
+        assert all(source.endswith(tuple("0123456789")) for source in named)
     out = capsys.readouterr().out
     assert "smallest on xc7z020" in out
     assert "without routing" in out
