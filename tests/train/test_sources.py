@@ -163,6 +163,14 @@ def test_an_unseen_speaker_is_the_test_set(data, tmp_path, capsys):
         load_samples("nmnist", data / "nmnist", "theo")
 
 
+@pytest.mark.parametrize("name", ["digits", "nmnist"])
+def test_data_without_speakers_have_none_to_hold_out(name):
+    facts = InputFacts((64,), 3, "flat", {"kind": "rate"})
+    message = f"^holdout_speaker must be absent with {name}, not 'theo': only fsdd has speakers"
+    with pytest.raises(DataError, match=message):
+        encode_test_set(facts, name, None, holdout_speaker="theo")
+
+
 def test_another_encoder_than_the_data_want_is_refused(data):
     facts = InputFacts((784,), 3, "flat", {"kind": "rate"})
     message = r"^the artefact's encoder must be frames for samples of nmnist, not 'rate'"

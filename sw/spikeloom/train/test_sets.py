@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.events import load_nmnist
-from ..datasets.gestures import load_dvs128_gesture
-from ..datasets.pictures import load_cifar10
+from ..datasets.loading import load_dataset as load_any
 from ..datasets.samples import SampleSet
-from ..datasets.sounds import hold_out, load_fsdd
+from ..datasets.sounds import hold_out
 from ..spec.errors import DataError
 from ..spec.manifest import InputFacts
 from .choices import DATASETS, OWN_ENCODERS, SPEAKER_DATASETS
+from .datasets import DATASETS as GREY
 from .datasets import Dataset, load_dataset
 from .encoders import encode
 from .filterbank import encode_sounds
@@ -25,25 +24,24 @@ from .frame_encoder import encode_recordings
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-_LOADERS: dict[str, Any] = {
-    "nmnist": load_nmnist,
-    "dvs128_gesture": load_dvs128_gesture,
-    "fsdd": load_fsdd,
-}
 _ENCODERS: dict[str, Any] = {"frames": encode_recordings, "filterbank": encode_sounds}
-
-
-def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
-    if data_dir is None:
-        raise DataError(f"data_dir must name the folder of the files of {name}, not be absent")
-    return Path(data_dir)
 
 
 def load_pictures(name: str, data_dir: str | os.PathLike[str] | None) -> Dataset:
     """Return the data set of pictures ``name`` from its folder."""
-    if name == "cifar10":
-        return load_cifar10(_folder(name, data_dir))
-    return load_dataset(name, data_dir)
+    if name in GREY:
+        return load_dataset(name, data_dir)
+    found = load_any(name, data_dir)
+    assert isinstance(found, Dataset)
+    return found
+
+
+def _check_speaker(name: str, holdout_speaker: str | None) -> None:
+    if holdout_speaker is not None and name not in SPEAKER_DATASETS:
+        raise DataError(
+            f"holdout_speaker must be absent with {name}, not {holdout_speaker!r}: only "
+            f"{', '.join(SPEAKER_DATASETS)} has speakers"
+        )
 
 
 def load_samples(
@@ -53,12 +51,8 @@ def load_samples(
 
     With ``holdout_speaker`` the test set is that speaker, who is not in the training set.
     """
-    if holdout_speaker is not None and name not in SPEAKER_DATASETS:
-        raise DataError(
-            f"holdout_speaker must be absent with {name}, not {holdout_speaker!r}: only "
-            f"{', '.join(SPEAKER_DATASETS)} has speakers"
-        )
-    samples = _LOADERS[name](_folder(name, data_dir))
+    _check_speaker(name, holdout_speaker)
+    samples: Any = load_any(name, data_dir)
     if samples.train.labels is None:
         raise DataError(f"{data_dir} must hold labels of {name} to train and test on, not none")
     return samples if holdout_speaker is None else hold_out(samples, holdout_speaker)
@@ -107,8 +101,9 @@ def encode_test_set(
     """
     if name not in DATASETS:
         raise DataError(f"dataset must be one of {', '.join(DATASETS)}, not {name!r}")
+    _check_speaker(name, holdout_speaker)
     chosen = slice(0, samples)
-    if name not in OWN_ENCODERS and holdout_speaker is None:
+    if name not in OWN_ENCODERS:
         dataset = load_pictures(name, data_dir)
         return encode(facts, dataset.test_values[chosen]), dataset.test_labels[chosen]
     wanted, kind = OWN_ENCODERS[name][0], facts.encoder.get("kind")
