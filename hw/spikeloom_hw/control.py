@@ -49,15 +49,15 @@ is not 0.
 
 
 def late_stages(config: BuildConfig) -> int:
-    """Return by how many stages the stages from 3 on are later than the table above says."""
+    """Return by how many stages those from 3 on are later than the table of :mod:`.lane` says."""
     return int(config.graded)
 
 
 def control_layout(config: BuildConfig) -> data.StructLayout:
     """Return the layout of the signals that drive all lanes alike, named by stage.
 
-    It has what the lanes of the build look at.  Stages from 3 on are those of the table above;
-    :func:`late_stages` comes on top.
+    It has what the lanes of the build look at.  Stages from 3 on are those of the table of
+    :mod:`.lane`; :func:`late_stages` comes on top.
     """
     rows, current = row_bits(config), config.current
     members: dict[str, tuple[Any, bool]] = {

@@ -22,7 +22,7 @@ from .spread import copies, lane_groups
 ADD_STAGE, WRITE_STAGE = 4, 10
 """Stages in which an ADD and a SWEEP write back.
 
-Stages from 3 on are those of :mod:`.lane`; :func:`~.lane.late_stages` comes on top.
+Stages from 3 on are those of :mod:`.lane`; :func:`~.control.late_stages` comes on top.
 """
 
 UNWRITTEN_STAGES = 7

@@ -19,7 +19,7 @@ stage  register loaded at its beginning
 ====== =====================================================================
 
 Builds for graded events multiply the sum by the event's scale in a stage of their own; every
-later stage then is one further (:func:`late_stages`).
+later stage then is one further (:func:`.control.late_stages`).
 
 A population clips either before the decay or behind it, so one comparison with the floor does for
 both.  What a stage chooses is written such that a LUT of six inputs takes each bit of it.
@@ -30,7 +30,7 @@ a second memory; ``acc`` is C then, and H = acc + V + bias is formed in stage 5.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,15 +43,6 @@ from .fixed import above, saturated, truncated_share
 from .layouts import WEIGHT_BITS, parameter_row_bits
 
 
-def state_attributes(config: BuildConfig) -> dict[str, str]:
-    """Return the attributes of the memories with what neurons keep from tick to tick.
-
-    A tool puts memories of more than 128 rows into block RAM, which would take one for each lane
-    and memory and show its data 2 ns later; up to 256 rows they are told to be in LUTs.
-    """
-    return {"ram_style": "distributed"} if 128 < config.state_rows <= 256 else {}
-
-
 class Lane(wiring.Component):
     """Accumulate weights, fire, reset and decay.
 
@@ -60,10 +51,11 @@ class Lane(wiring.Component):
     even, odd : In(signed(8))
         Weights in stage 2; zero where there is no event.
     control : In
-        See :func:`control_layout`.
+        See :func:`.control.control_layout`.
     parameters : In
-        See :data:`Parameters`; :func:`shared_parameters` of them are looked at.  In builds with
-        parameter rows the neuron's own threshold, decay, bias and current_decay take their place.
+        See :data:`.control.Parameters`; :func:`.control.shared_parameters` of them are looked at.
+        In builds with parameter rows the neuron's own threshold, decay, bias and current_decay
+        take their place.
     parameter_write, parameter_row, parameter_data : In
         Words that are written (one bit each of the two), row and data of a write to the parameter
         memory; the threshold in the data is negated.
@@ -150,6 +142,16 @@ class Lane(wiring.Component):
             return Cat(read.data, 1).as_signed()
         return read.data.as_signed() if field.signed else read.data
 
+    def _state(self, shape: ShapeLike) -> memory.Memory:
+        """Return a memory of what neurons keep from tick to tick.
+
+        A tool puts one of more than 128 rows into block RAM, which would take a block for each
+        lane and memory and show its data 2 ns later; up to 256 rows it is told to be in LUTs.
+        """
+        rows = self.config.state_rows
+        attributes = {"ram_style": "distributed"} if 128 < rows <= 256 else {}
+        return memory.Memory(shape=shape, depth=rows, init=[], attrs=attributes)
+
     def _later(self, m: Module, value: Value, stages: int, name: str) -> Value:
         """Return ``value`` that many stages later."""
         for stage in range(stages):
@@ -161,9 +163,7 @@ class Lane(wiring.Component):
     def _accumulate(self, m: Module) -> tuple[Signal, memory.WritePort]:
         """Stages 2 to 4: the potential (or current) plus the weights of an operation."""
         ctl, config = self.control, self.config
-        m.submodules.potentials = mem = memory.Memory(
-            shape=ACC, depth=config.state_rows, init=[], attrs=state_attributes(config)
-        )
+        m.submodules.potentials = mem = self._state(ACC)
         read = mem.read_port(domain="sync")
         acc, older = Signal(ACC, reset_less=True), Signal(ACC, reset_less=True)
         total = Signal(signed(16), reset_less=True)
@@ -196,12 +196,7 @@ class Lane(wiring.Component):
     def _resting(self, m: Module) -> Value:
         """Stage 4: the neuron rests.  Ends of samples show and take the potential as it is."""
         ctl = self.control
-        m.submodules.rests = mem = memory.Memory(
-            shape=unsigned(REST_BITS),
-            depth=self.config.state_rows,
-            init=[],
-            attrs=state_attributes(self.config),
-        )
+        m.submodules.rests = mem = self._state(unsigned(REST_BITS))
         read, self._write_rest = mem.read_port(domain="sync"), mem.write_port()
         m.d.comb += read.addr.eq(ctl.row3)
         self._rest4 = read.data
@@ -252,12 +247,7 @@ class Lane(wiring.Component):
     def _potentials(self, m: Module) -> tuple[Signal, Signal]:
         """Return (stage 4) V + bias and V + bias - threshold, from a memory of their own."""
         ctl = self.control
-        m.submodules.own_potentials = mem = memory.Memory(
-            shape=POTENTIAL,
-            depth=self.config.state_rows,
-            init=[],
-            attrs=state_attributes(self.config),
-        )
+        m.submodules.own_potentials = mem = self._state(POTENTIAL)
         read, self._write_potential = mem.read_port(domain="sync"), mem.write_port()
         self._minus_threshold = self._parameter(m, "minus_threshold", "parameters2")
         bias = self._parameter(m, "bias", "parameters2")
