@@ -204,37 +204,16 @@ class Cluster(wiring.Component):
     def _merge(self, m: Module, k: int, host: Queue, sources: dict[int, Link]) -> None:
         """Join core ``k`` to the host and to the links from other cores."""
         m.submodules[f"merge{k}"] = merge = Merge(self.config)
-        feeds, targets = (self._tables[k][name] for name in ("feeds", "targets"))
         wiring.connect(m, merge.o, self._cores[k].i)
         wiring.connect(m, host.o, merge.host)
+        merge.read(m, self._tables[k]["feeds"], self._tables[k]["targets"], sources)
         m.d.comb += [
             merge.linked.eq(self._linked),
-            feeds.index0.eq(merge.feed_index),
-            merge.feed_row.eq(feeds.row0),
-            targets.index0.eq(merge.target_index),
-            targets.read0.eq(merge.target_read),
-            merge.target_row.eq(targets.row0),
             merge.may_advance.eq(
                 Cat(link.may_advance | ~self._used[a] for a, link in sources.items()).all()
             ),
         ]
         self._idles.append(merge.idle)
-        for a, link in sources.items():
-            m.d.comb += [
-                link.keep.eq(getattr(merge, f"keep{a}")),
-                link.delay.eq(merge.delay),
-                link.advance.eq(merge.advance),
-                link.ending.eq(merge.ending),
-            ]
-            with m.If(merge.source == a):
-                m.d.comb += [
-                    link.seek.eq(merge.seek),
-                    merge.i.valid.eq(link.o.valid),
-                    merge.i.payload.eq(link.o.payload),
-                    link.o.ready.eq(merge.i.ready),
-                    merge.busy.eq(link.busy),
-                    merge.kept.eq(link.kept),
-                ]
 
     def _route(self, m: Module, k: int, targets: dict[int, Link]) -> Queue:
         """Join core ``k`` to the links to other cores and to its buffer of answers."""

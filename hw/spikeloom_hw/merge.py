@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -15,6 +17,8 @@ from spikeloom.spec.tables import FEEDS, TARGETS
 from .gate import HostBeat
 from .history import DELAY_BITS
 from .layouts import Beat, table_row
+from .link import Link
+from .table import TableMemory
 from .words import kind_of
 
 
@@ -80,6 +84,34 @@ class Merge(wiring.Component):
                 "idle": Out(1),
             }
         )
+
+    def read(
+        self, m: Module, feeds: TableMemory, targets: TableMemory, links: Mapping[int, Link]
+    ) -> None:
+        """Join the merge to its tables, and to the links from other cores, by core."""
+        m.d.comb += [
+            feeds.index0.eq(self.feed_index),
+            self.feed_row.eq(feeds.row0),
+            targets.index0.eq(self.target_index),
+            targets.read0.eq(self.target_read),
+            self.target_row.eq(targets.row0),
+        ]
+        for core, link in links.items():
+            m.d.comb += [
+                link.keep.eq(getattr(self, f"keep{core}")),
+                link.delay.eq(self.delay),
+                link.advance.eq(self.advance),
+                link.ending.eq(self.ending),
+            ]
+            with m.If(self.source == core):
+                m.d.comb += [
+                    link.seek.eq(self.seek),
+                    self.i.valid.eq(link.o.valid),
+                    self.i.payload.eq(link.o.payload),
+                    link.o.ready.eq(self.i.ready),
+                    self.busy.eq(link.busy),
+                    self.kept.eq(link.kept),
+                ]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
+from hw.bench import Stall, stalled
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.tables import Table, pack_row
+from spikeloom_hw.link import Link
 from spikeloom_hw.table import TableMemory
 
 LINKED = BuildConfig(
@@ -27,6 +30,23 @@ async def fill(ctx: Any, memory: TableMemory, table: Table, rows: list[dict[str,
         await ctx.tick()
     ctx.set(memory.host_write, 0)
     ctx.set(memory.run, 1)
+
+
+async def write_slot(
+    ctx: Any, link: Link, beats: Sequence[Word], rng: random.Random, stall: Stall
+) -> None:
+    """Store the beats of a tick and close its slot, waiting for the link and at random."""
+    for data in [*beats, None]:
+        while stalled(rng, stall):
+            await ctx.tick()
+        ctx.set(link.data, data or 0)
+        ctx.set(link.store, data is not None)
+        ctx.set(link.close, data is None)
+        ready = 0
+        while not ready:
+            _, _, ready = await ctx.tick().sample(link.ready)
+        ctx.set(link.store, 0)
+        ctx.set(link.close, 0)
 
 
 def spike(population: int, neuron: int) -> Word:

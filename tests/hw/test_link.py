@@ -3,6 +3,7 @@ import random
 import pytest
 
 from hw.bench import PATTERNS, simulate, stalled
+from hw.link_bench import write_slot
 from spikeloom_hw.link import Link
 
 
@@ -27,17 +28,7 @@ def run(beats, samples, delays, seed, stalls=(0.0, 0.0, 0.0), most_ahead=1000):
             for slot in [*sample, []]:
                 while done["writer"] - done["reader"] >= most_ahead:
                     await ctx.tick()
-                for beat in [*slot, None]:
-                    while stalled(pauses[0], stalls[0]):
-                        await ctx.tick()
-                    ctx.set(dut.data, beat or 0)
-                    ctx.set(dut.store, beat is not None)
-                    ctx.set(dut.close, beat is None)
-                    ready = 0
-                    while not ready:
-                        _, _, ready = await ctx.tick().sample(dut.ready)
-                    ctx.set(dut.store, 0)
-                    ctx.set(dut.close, 0)
+                await write_slot(ctx, dut, slot, pauses[0], stalls[0])
                 done["writer"] += 1
 
     async def seek(ctx, delay):

@@ -6,8 +6,19 @@ from itertools import product
 import pytest
 from amaranth.hdl import Cat, Elaboratable, Module
 
-from hw.bench import PATTERNS, receive, send, simulate, stalled
-from hw.link_bench import LINKED, beat, fill, kind, neuron, population, random_spikes, spike, words
+from hw.bench import PATTERNS, receive, send, simulate
+from hw.link_bench import (
+    LINKED,
+    beat,
+    fill,
+    kind,
+    neuron,
+    population,
+    random_spikes,
+    spike,
+    words,
+    write_slot,
+)
 from spikeloom.spec import aer
 from spikeloom.spec.aer import Kind
 from spikeloom.spec.config import BuildConfig
@@ -58,30 +69,9 @@ class MergedDesign(Elaboratable):
         m = Module()
         merge = self.merge
         m.submodules += [merge, self.feeds, self.targets, *self.links.values()]
-        m.d.comb += [
-            self.feeds.index0.eq(merge.feed_index),
-            merge.feed_row.eq(self.feeds.row0),
-            self.targets.index0.eq(merge.target_index),
-            self.targets.read0.eq(merge.target_read),
-            merge.target_row.eq(self.targets.row0),
-            merge.may_advance.eq(Cat(link.may_advance for link in self.links.values()).all()),
-        ]
-        for source, link in self.links.items():
-            m.d.comb += [
-                link.keep.eq(getattr(merge, f"keep{source}")),
-                link.delay.eq(merge.delay),
-                link.advance.eq(merge.advance),
-                link.ending.eq(merge.ending),
-            ]
-            with m.If(merge.source == source):
-                m.d.comb += [
-                    link.seek.eq(merge.seek),
-                    merge.i.valid.eq(link.o.valid),
-                    merge.i.payload.eq(link.o.payload),
-                    link.o.ready.eq(merge.i.ready),
-                    merge.busy.eq(link.busy),
-                    merge.kept.eq(link.kept),
-                ]
+        merge.read(m, self.feeds, self.targets, self.links)
+        advance = Cat(link.may_advance for link in self.links.values()).all()
+        m.d.comb += merge.may_advance.eq(advance)
         return m
 
 
@@ -171,17 +161,7 @@ def run(config, host, slots, n_wanted, seed, stalls=(0.0, 0.0, 0.0), linked=1):
             link = design.links[source]
             rng = random.Random(seed + 2 + source)
             for slot in slots[source]:
-                for data in [*slot, None]:
-                    while stalled(rng, stalls[1]):
-                        await ctx.tick()
-                    ctx.set(link.data, data or 0)
-                    ctx.set(link.store, data is not None)
-                    ctx.set(link.close, data is None)
-                    ready = 0
-                    while not ready:
-                        _, _, ready = await ctx.tick().sample(link.ready)
-                    ctx.set(link.store, 0)
-                    ctx.set(link.close, 0)
+                await write_slot(ctx, link, slot, rng, stalls[1])
 
         bench.__name__ = f"core{source}"
         return bench
