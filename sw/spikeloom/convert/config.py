@@ -8,30 +8,27 @@ from typing import Any
 
 from ..spec.errors import DataError, UsageError
 from ..spec.numfmt import WEIGHT_BITS
+from ..train.choices import RANGES
 from ..train.datasets import DATASETS
 from ..train.encoders import check_encoder
 from ..train.fields import check_choice, check_encoder_parameters, check_number
 
 NETWORKS = ("cnn", "cnn_pool")
 
+_AUGMENT = ("augment_shift", "augment_rotate", "augment_scale", "augment_elastic")
+
 _RANGES: dict[str, tuple[float, float, type]] = {
-    "epochs": (0, 100000, int),
-    "epochs_fine": (0, 100000, int),
+    "epochs": RANGES["epochs_float"],
+    "epochs_fine": RANGES["epochs_qat"],
     "levels": (0, 1024, int),
     "batch_size": (2, 1 << 20, int),
-    "lr": (0.0, 10.0, float),
-    "lr_fine": (0.0, 10.0, float),
-    "weight_decay": (0.0, 10.0, float),
-    "augment_shift": (0, 8, int),
-    "augment_rotate": (0.0, 180.0, float),
-    "augment_scale": (0.0, 0.9, float),
-    "augment_elastic": (0.0, 10.0, float),
-    "ticks": (1, 1024, int),
+    "lr": RANGES["lr"],
+    "lr_fine": RANGES["lr_qat"],
+    **{name: RANGES[name] for name in ("weight_decay", *_AUGMENT, "ticks")},
     "percentile": (1e-3, 100.0, float),
-    "calibration_samples": (1, 1 << 20, int),
-    "seed": (0, 2**31 - 1, int),
-    "threads": (1, 256, int),
+    **{name: RANGES[name] for name in ("calibration_samples", "seed", "threads")},
 }
+"""(low, high, type) of the fields that are numbers; those of training have the ranges there."""
 
 
 @dataclass(frozen=True)
