@@ -190,7 +190,8 @@ PROOFS = (
     ),
     Proof(
         "decay_truncates", "fixed", _Decay, decay,
-        ("Cat(value[-1].replicate(fraction), addend)", "Cat(Const(0, fraction), addend)"),
+        ("Cat(value[-1].replicate(fraction), addend)",
+         "Cat((value[-1] & 0).replicate(fraction), addend)"),
         depth=5, reach=5,
     ),
     Proof(
