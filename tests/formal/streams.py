@@ -82,7 +82,7 @@ PROOFS = (
     ),
     _proof(
         "encoder", "encoder", lambda module: module.SpikeEncoder(PLAIN), rules("o"),
-        ("        with m.If(~self.o.valid | self.o.ready):", "        with m.If(1):"),
+        ("        with m.If(~stands):", "        with m.If(1):"),
     ),
     _proof(
         "walker", "walker", lambda module: module.Walker(PLAIN), walker,
