@@ -94,7 +94,7 @@ PROOFS = (
     ),
     _proof(
         "readout", "readout", lambda module: module.Readout(PLAIN), rules("o", ("request",)),
-        ("with m.Elif(~fetched | self.o.ready):", "with m.Else():"), reach=16, depth=15,
+        ("with m.If(moves):", "with m.If(1):"), reach=16, depth=15,
         unbounded=False,
     ),
     _proof(
