@@ -275,6 +275,16 @@ def test_an_object_array_is_not_unpickled(tmp_path):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_header_that_takes_long_to_evaluate_is_refused(tmp_path, version):
+    header = b"-" * 20_000 + b"1\n"
+    length = len(header).to_bytes(2 * version, "little")
+    path = tmp_path / "f.npy"
+    path.write_bytes(b"\x93NUMPY" + bytes([version, 0]) + length + header)
+    with pytest.raises(DataError, match=r"the header is longer than 10000 bytes"):
+        read_events(path, width=9, height=9)
+
+
 @pytest.mark.parametrize("t", [np.array([0.5, 1.0]), np.array([-1, 2]), np.array([2**63 + 5] * 2)])
 def test_times_that_are_no_whole_microseconds_are_refused(tmp_path, t):
     ones = np.ones(2, np.uint8)
