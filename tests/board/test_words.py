@@ -108,7 +108,9 @@ def test_one_bad_value_is_found_wherever_it_is(dtype, size):
     for at, value in itertools.product(range(size), wrong):
         inputs = np.ones((1, 1, size), dtype)
         inputs[0, 0, at] = value
-        with pytest.raises(DataError, match=rf"input\[0, 0, {at}\] must be from 0 to 2, not {value}"):
+        with pytest.raises(
+            DataError, match=rf"input\[0, 0, {at}\] must be from 0 to 2, not {value}"
+        ):
             encode(inputs, facts, 2)
 
 
