@@ -12,11 +12,10 @@ from pathlib import Path
 
 from ..board.hwh import hwh_text
 from ..files import write_atomically
-from ..spec.build import build_id
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError, UsageError
 from .boards import Board, recipes_folder
-from .manifest import Manifest, describe, sources_digest
+from .manifest import Manifest, build_files, choice, describe, described, sources_digest
 from .settings import VERILOG_FILE, Pin, settings_tcl
 
 VIVADO = ("vivado", "-mode", "batch", "-notrace", "-source", "build.tcl")
@@ -35,6 +34,7 @@ def sources(
     out = {f"{name}.tcl": (common / f"{name}.tcl").read_bytes() for name in scripts}
     out["settings.tcl"] = settings_tcl(board, config, clock_mhz, pins).encode()
     out[VERILOG_FILE] = verilog.encode()
+    out |= build_files(config)
     # What the driver will find; Vivado writes its own, with the same names and addresses.
     out["expected.hwh"] = hwh_text(config, family=board.family, clock_mhz=clock_mhz).encode()
     if board.pins_file:
@@ -66,8 +66,7 @@ def prepared(
     """Return the manifest of a folder with the :func:`sources` ``files``."""
     return Manifest(
         board=board.name,
-        preset=config.name,
-        build_id=build_id(config),
+        **described(config),
         state="prepared",
         command=command(board, config, clock_mhz),
         clock_mhz=clock_mhz,
@@ -94,7 +93,7 @@ def pins_of(config: BuildConfig) -> list[Pin]:
 def command(board: Board, config: BuildConfig, clock_mhz: float) -> str:
     """Return the command that makes the folder."""
     clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
-    return f"spikeloom build --board {board.name} --preset {config.name}{clock}"
+    return f"spikeloom build --board {board.name} {choice(config)}{clock}"
 
 
 def elsewhere(folder: Path) -> str:

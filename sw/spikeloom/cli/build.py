@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..spec.errors import UsageError
+from .build_choice import add_build_arguments, chosen_build
+from .ranges import check_counts, check_positive
 
 NAME = "build"
 HELP = "build a bitstream for a board, or prepare everything that its vendor's tool needs"
@@ -15,8 +17,8 @@ EXAMPLE = "spikeloom build --board pynq-z2 --preset pynq-z2 --out overlay"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     parser.add_argument("--board", required=True, help="the board; --board help lists them")
-    parser.add_argument("--preset", help="the build (the board's own)")
-    parser.add_argument("--out", metavar="DIR", help="folder of the result (build/BOARD/PRESET)")
+    add_build_arguments(parser, "implement", None)
+    parser.add_argument("--out", metavar="DIR", help="folder of the result (build/BOARD/NAME)")
     parser.add_argument("--clock-mhz", type=float, metavar="F", help="clock (the board's own)")
     parser.add_argument("--seed", type=int, default=1, help="ecp5: seed of the placement (1)")
     parser.add_argument(
@@ -34,21 +36,18 @@ def main(args: argparse.Namespace) -> int:
     """Build, or say what to run elsewhere."""
     from ..bitstreams import boards, ecp5, vivado
     from ..report import table
-    from ..spec.config import preset
 
     if args.board == "help":
         rows = [(b.name, b.title, b.part, b.preset, b.clock_mhz) for b in boards.boards().values()]
         print(table(rows, ("board", "title", "part", "preset", "MHz")))
         return 0
     board = boards.board(args.board)
-    config = preset(args.preset or board.preset)
+    config = chosen_build(args, board.preset)
     clock_mhz = board.clock_mhz if args.clock_mhz is None else args.clock_mhz
     if not 1 <= clock_mhz <= 500:
         raise UsageError(f"--clock-mhz must be from 1 to 500, not {clock_mhz:g}")
-    if not args.time_limit > 0:
-        raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
-    if args.tries < 1:
-        raise UsageError(f"--tries must be at least 1, not {args.tries}")
+    check_counts(args, "tries")
+    check_positive(args, "time_limit")
     if args.prepare_only and board.family == "ecp5":
         raise UsageError("--prepare-only belongs to boards that need Vivado")
     folder = Path(args.out or Path("build") / board.name / config.name)
