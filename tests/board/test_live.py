@@ -144,6 +144,16 @@ def test_axes_of_the_network_are_kept(facts, shape):
     assert run.inputs[0].shape[1:] == (TICKS, *shape)
 
 
+def test_frames_are_those_of_the_training_unless_told_otherwise():
+    run, events = FakeRun(), recording(4000)
+    encoder = {"kind": "frames", "by": "time", "downscale": 2, "max_magnitude": 3}
+    facts = InputFacts((3, 3, 2), TICKS, encoder=encoder)
+    list(Stream(run, facts, [events], window_us=50_000))
+    assert run.inputs[0].max() == 3
+    list(Stream(run, facts, [events], window_us=50_000, max_magnitude=2))
+    assert run.inputs[-1].max() == 2
+
+
 def test_events_of_another_size_are_refused():
     with pytest.raises(DataError, match=r"must have the shape \(3, 3, 2\) of the events, not"):
         list(stream(FakeRun(), [recording()], downscale=2))

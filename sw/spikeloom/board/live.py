@@ -138,10 +138,12 @@ class Stream:
         recording.
     queue_windows
         Windows that may wait for the board.
-    crop, downscale
+    crop
         As in :func:`spikeloom.events.frames`.
-    max_magnitude
-        The most events of a pixel in a tick; more are left out and counted.
+    downscale, max_magnitude
+        As in :func:`spikeloom.events.frames`; by default those of the encoder that the network
+        was trained with, if it made frames, else 1.  Events of a pixel beyond ``max_magnitude``
+        in a tick are left out and counted.
 
     Raises
     ------
@@ -161,8 +163,8 @@ class Stream:
         speed: str = "full",
         queue_windows: int = 8,
         crop: tuple[int, int, int, int] | None = None,
-        downscale: int = 1,
-        max_magnitude: int = 1,
+        downscale: int | None = None,
+        max_magnitude: int | None = None,
     ) -> None:
         if speed not in SPEEDS:
             raise UsageError(f"speed must be one of {', '.join(SPEEDS)}, not {speed!r}")
@@ -179,7 +181,12 @@ class Stream:
         self._source = source
         self._window_us = window_us
         self._real = speed == "real"
-        self._options = {"crop": crop, "downscale": downscale, "max_magnitude": max_magnitude}
+        trained = facts.encoder if facts.encoder.get("kind") == "frames" else {}
+        given = {"downscale": downscale, "max_magnitude": max_magnitude}
+        self._options = {
+            "crop": crop,
+            **{k: trained.get(k, 1) if v is None else v for k, v in given.items()},
+        }
         self._queue: queue.Queue[_Sample | None] = queue.Queue(queue_windows)
         self._stop = threading.Event()
         self._error: BaseException | None = None
