@@ -15,7 +15,7 @@ from board.small_network import (
 from spikeloom.board import Board
 from spikeloom.spec import regmap
 from spikeloom.spec.build import build_id
-from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.config import preset
 from spikeloom.spec.errors import (
     ArtefactError,
     CompatError,
@@ -152,12 +152,17 @@ def test_other_register_map_is_refused(core):
         pass
 
 
-def test_other_build_is_refused_with_both_ids(artefact):
-    small = BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024)
-    core = FakeCore(small)
-    match = (
-        f"build {build_id(CONFIG)} .* is build {build_id(small)} .*LANES 16.*compile --preset small"
-    )
+@pytest.mark.parametrize(
+    ("other", "command"),
+    [
+        (preset("small"), "spikeloom compile --preset small"),
+        (preset("small-sensor"), "spikeloom compile --preset small-sensor"),
+        (replace(preset("small"), name="own"), "spikeloom compile --build FILE, the parameters of"),
+    ],
+)
+def test_other_build_is_refused_with_both_ids_and_what_to_do(artefact, other, command):
+    core = FakeCore(other)
+    match = f"build {build_id(CONFIG)} .* is build {build_id(other)} .*LANES 16.*{command}"
     with Board(core) as board:
         with pytest.raises(CompatError, match=match):
             board.load(artefact)

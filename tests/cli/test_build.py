@@ -86,3 +86,16 @@ def test_bad_arguments(capsys, arguments, match):
 def test_boards_are_listed(capsys):
     assert run("--board", "help") == 0
     assert "AUP-ZU3" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_is_refused_before_any_tool_runs(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    for board in ("ulx3s-85f", "kv260"):
+        for out in (tmp_path / "file", tmp_path / "file" / "below"):
+            assert run("--board", board, "--preset", "tiny", "--out", out) == 2
+            said = capsys.readouterr().err
+            assert f"--out must be a folder that can be written, not {out}: " in said
+            assert said.endswith(f"{tmp_path / 'file'} is a file\n")
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert run("--board", "kv260", "--preset", "tiny", "--out", tmp_path / "new") == 2
+    assert f"{tmp_path} cannot be written to" in capsys.readouterr().err

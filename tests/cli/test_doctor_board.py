@@ -77,9 +77,10 @@ def test_an_artefact_that_is_not_compiled_is_told_so(tmp_path, capsys):
 def test_bad_use_is_one_line(capsys):
     assert main(["doctor", "--artefact", "x"]) == 2
     assert main(["doctor", "--board", "z80"]) == 2
+    assert main(["doctor", "--board", ""]) == 2
     assert main(["doctor", "--board", "pynq-z2", "--bitstreams", "/none"]) == 2
     said = capsys.readouterr().err
-    assert said.count("\n") == 3
+    assert said.count("\n") == 4
     assert "--bitstreams must be a folder, and /none is none" in said
 
 

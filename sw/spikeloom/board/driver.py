@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..artefact import Artefact
 from ..spec import regmap
 from ..spec.build import build_id
-from ..spec.config import PRESETS
+from ..spec.config import PRESETS, SENSOR_SUFFIX, preset
 from ..spec.errors import (
     CompatError,
     DeviceError,
@@ -117,13 +117,15 @@ class Board:
         wanted = {name: getattr(build.config, name.lower()) for name in _SIZES}
         if found == build.id and sizes == wanted:
             return
-        names = [config.name for config in PRESETS.values() if build_id(config) == found]
+        known = [preset(name + end) for name in PRESETS for end in ("", SENSOR_SUFFIX)]
+        names = [f"--preset {config.name}" for config in known if build_id(config) == found]
         details = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        preset = names[0] if names else "PRESET"
+        choice = names[0] if names else "--build FILE, the parameters of that build"
         raise CompatError(
             f"the artefact is compiled for build {build.id} ({build.config.name}), but the core "
             f"at {self.transport.name} is build {found} ({details}); load the bitstream of "
-            f"{build.config.name}, or compile for the core: spikeloom compile --preset {preset}"
+            f"{build.config.name} (spikeloom doctor --board says where it is), or compile for the "
+            f"core: spikeloom compile {choice}"
         )
 
     def load(self, artefact: Artefact, probe: str | None = None, verify: bool = True) -> None:

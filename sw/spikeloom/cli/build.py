@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ..spec.errors import UsageError
@@ -51,6 +52,7 @@ def main(args: argparse.Namespace) -> int:
     if args.prepare_only and board.family == "ecp5":
         raise UsageError("--prepare-only belongs to boards that need Vivado")
     folder = Path(args.out or Path("build") / board.name / config.name)
+    _check_folder(folder)  # hours may pass until the first file is written
     if board.family == "ecp5":
         seeds = range(args.seed, args.seed + args.tries)
         manifest = ecp5.build(board, config, folder, clock_mhz, args.time_limit, seeds)
@@ -68,3 +70,13 @@ def main(args: argparse.Namespace) -> int:
         f"clock {clock_mhz:g} MHz, by timing analysis {reached:g} MHz{'; ' + used if used else ''}"
     )
     return 0
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise :class:`UsageError` if ``folder`` is no folder, or none can be made there."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "cannot be written to" if there.is_dir() else "is a file"
+        raise UsageError(
+            f"--out must be a folder that can be written, not {folder}: {there} {what}"
+        )

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Look around; exit code 1 if a part without which nothing works is missing."""
-    if args.board:
+    if args.board is not None:
         from . import doctor_board
 
         return doctor_board.main(args)
