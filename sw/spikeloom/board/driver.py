@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from ..spec.errors import (
 from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
+from .camera import Camera
 from .inputs import Inputs, InputWords
 from .latency import Latency, measure
 from .live import Stream
@@ -30,6 +31,9 @@ from .loaded import Loaded, prepare
 from .registers import Registers, flags, pack_register
 from .result import RunResult, result_of
 from .transport import Packet, Transport, answers
+
+if TYPE_CHECKING:
+    from ..events import SensorSetup
 
 PACKET_BEATS = 1 << 19
 """Beats of a packet, in either direction, above which a run is split (4 MiB)."""
@@ -257,6 +261,22 @@ class Board:
         """
         loaded = self._require_loaded()
         return Stream(self.run, loaded.input, source, window_us=window_us, **options)
+
+    def camera(self, setup: SensorSetup, clock_hz: float | None = None) -> Camera:
+        """Let an event camera at the core's pins feed the network; a build with ``sensor``.
+
+        >>> with board.camera(setup) as camera:  # doctest: +SKIP
+        ...     for result in camera:
+        ...         print(result.prediction[0], camera.counters()["EVENTS"])
+
+        Each ``result`` is a :class:`RunResult` of one sample.  ``clock_hz`` is for engines that
+        know no clock.  Raises what :class:`~.camera.Camera` does, and :class:`UsageError` if
+        nothing is loaded.
+        """
+        loaded = self._require_loaded()
+        if not self._running:
+            self._recover()
+        return Camera(self.transport, loaded, setup, clock_hz, self._check_errors, self.reset)
 
     def latency(self, inputs: Inputs, repeats: int = 20) -> Latency:
         """Return how long ``inputs``, as one packet, take in core, link and Python.
