@@ -57,7 +57,8 @@ def control_layout(config: BuildConfig) -> data.StructLayout:
     """Return the layout of the signals that drive all lanes alike, named by stage.
 
     It has what the lanes of the build look at.  Stages from 3 on are those of the table of
-    :mod:`.lane`; :func:`late_stages` comes on top.
+    :mod:`.lane`; :func:`late_stages` comes on top.  ``write`` and ``write_row`` are the write-back
+    of an ADD in stage 4 or of a SWEEP in stage 10, which ``write10`` says.
     """
     rows, current = row_bits(config), config.current
     members: dict[str, tuple[Any, bool]] = {
@@ -77,13 +78,12 @@ def control_layout(config: BuildConfig) -> data.StructLayout:
         "scale3": (SCALE, config.graded),
         "forward3": (1, True),
         "forward_older3": (1, True),
-        "write4": (1, True),
-        "row4": (rows, True),
         "valid4": (1, True),
         "sweep5": (1, current),
         "ending": (1, True),
+        "write": (1, True),
+        "write_row": (rows, True),
         "write10": (1, True),
-        "row10": (rows, True),
         "divide_load": (1, config.multi_spike),
         "divide_step": (1, config.multi_spike),
     }

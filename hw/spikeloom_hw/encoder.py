@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,12 +82,14 @@ class SpikeEncoder(wiring.Component):
             evens_after.eq(evens & ~(1 << even)),
             odds_after.eq(odds & ~(1 << odd)),
         ]
-        holds, step, empties = Signal(), Signal(), Signal()
+        # the mask in work has a spike left; a second pair waits behind the one that is offered, so
+        # that whether that one is taken, which is known late, decides on little
+        holds, waits = Signal(), Signal()
+        step, empties = Signal(), Signal()
         left = Signal(self.config.lanes)
         m.d.comb += [
             left.eq(Cat(Cat(evens_after[i], odds_after[i]) for i in range(half))),
-            holds.eq(any_even | any_odd),
-            step.eq(holds & (~self.o.valid | self.o.ready)),
+            step.eq(holds & ~waits),
             empties.eq(~holds | (step & ~many)),
             masks.r_en.eq(empties),
             self.taken.eq((self.write & ~some) + (masks.r_en & masks.r_rdy)),
@@ -95,15 +97,25 @@ class SpikeEncoder(wiring.Component):
         ]
         with m.If(step):
             m.d.sync += current.spikes.eq(left)
-        with m.If(empties & masks.r_rdy):
-            m.d.sync += current.eq(head)
-        with m.If(~self.o.valid | self.o.ready):
+        with m.If(empties):
+            m.d.sync += holds.eq(masks.r_rdy)
+            with m.If(masks.r_rdy):
+                m.d.sync += current.eq(head)
+        pair, waiting = Signal(Pair), Signal(Pair, reset_less=True)
+        m.d.comb += [
+            pair.even_valid.eq(any_even),
+            pair.odd_valid.eq(any_odd),
+            pair.even.eq(Cat(even, current.index)),
+            pair.odd.eq(Cat(odd, current.index)),
+            pair.magnitude.eq(1 << current.digit if self.config.multi_spike else 1),
+        ]
+        with m.If(~waits):
+            m.d.sync += waiting.eq(pair)
+        stands = self.o.valid & ~self.o.ready
+        m.d.sync += waits.eq(stands & (waits | holds))
+        with m.If(~stands):
             m.d.sync += [
-                self.o.valid.eq(holds),
-                self.o.payload.even_valid.eq(any_even),
-                self.o.payload.odd_valid.eq(any_odd),
-                self.o.payload.even.eq(Cat(even, current.index)),
-                self.o.payload.odd.eq(Cat(odd, current.index)),
-                self.o.payload.magnitude.eq(1 << current.digit if self.config.multi_spike else 1),
+                self.o.valid.eq(waits | holds),
+                self.o.payload.eq(Mux(waits, waiting, pair)),
             ]
         return m

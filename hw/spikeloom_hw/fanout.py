@@ -93,7 +93,8 @@ class FanOut(wiring.Component):
         walking = Signal(request.shape(), reset_less=True)
         shown = Signal(request.shape(), reset_less=True)
         waits, walks, shows = Signal(), Signal(), Signal()
-        run, left = Signal(16, reset_less=True), Signal(16, reset_less=True)
+        run = Signal.like(self.run_index, reset_less=True)
+        left = Signal(range(self.config.runs + 1), reset_less=True)
         take, begin, step = Signal(), Signal(), Signal()
         last = Signal()
         free = Signal()  # stage 3 takes another run
@@ -112,7 +113,7 @@ class FanOut(wiring.Component):
             self.run_read.eq(step),
             self.idle.eq(~asks & ~waits & ~walks & ~shows & ~holds),
         ]
-        some = self.group_row.n_runs != 0
+        n_runs = self.group_row.n_runs[: len(left)]  # as many bits as a table of runs can need
         with m.If(~holds | self.o.ready):
             m.d.sync += [holds.eq(shows), held.eq(shown), found.eq(self.run_row)]
         with m.If(free):
@@ -121,10 +122,10 @@ class FanOut(wiring.Component):
             m.d.sync += [walks.eq(~last), run.eq(run + 1), left.eq(left - 1)]
         with m.If(begin):
             m.d.sync += [
-                walks.eq(some),
+                walks.eq(n_runs.any()),
                 walking.eq(waiting),
                 run.eq(self.group_row.first_run),
-                left.eq(self.group_row.n_runs),
+                left.eq(n_runs),
                 waits.eq(0),
             ]
         with m.If(take):

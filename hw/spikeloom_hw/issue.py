@@ -205,6 +205,8 @@ class Issue(wiring.Component):
             both = valids[2 + late] & valids[older + late]
             return both & (rows[2 + late] == rows[older + late])
 
+        writes_add, writes_sweep = adds[ADD_STAGE - 1 + late], sweeps[WRITE_STAGE - 1 + late]
+        write_row = Mux(writes_sweep, rows[WRITE_STAGE - 1 + late], rows[ADD_STAGE - 1 + late])
         # every signal of a lane is a register of the lane's group: what is loaded here is seen
         # by the lanes in the next cycle, hence in the next stage
         coming = {
@@ -216,13 +218,12 @@ class Issue(wiring.Component):
             "scale3": scale,
             "forward3": same_row(3),
             "forward_older3": same_row(4),
-            "write4": adds[3 + late],
-            "row4": rows[3 + late],
             "valid4": valids[3 + late],
             "sweep5": sweeps[4 + late],
             "ending": self.ending,
-            "write10": sweeps[WRITE_STAGE - 1 + late],
-            "row10": rows[WRITE_STAGE - 1 + late],
+            "write": writes_add | writes_sweep,
+            "write_row": write_row,
+            "write10": writes_sweep,
         }
         for name in control_layout(self.config).members:
             if name in coming:
@@ -238,8 +239,12 @@ class Issue(wiring.Component):
             self.row6.eq(rows[6 + late]),
             self.sweep11.eq(sweeps[11 + late]),
             self.row11.eq(rows[11 + late]),
-            self.sweeping.eq(Cat(sweeps[:depth]).any()),
-            self.unwritten.eq(Cat(sweeps[:UNWRITTEN_STAGES]).any()),
+        ]
+        # registers of what they will be: whether the sequencer may go on is known late enough
+        comes = self.sweep.valid & (self.sweep.payload.kind == OpKind.SWEEP)
+        m.d.sync += [
+            self.sweeping.eq(comes | Cat(sweeps[: depth - 1]).any()),
+            self.unwritten.eq(comes | Cat(sweeps[: UNWRITTEN_STAGES - 1]).any()),
         ]
         return sweeps[WRITE_STAGE - ADD_STAGE - 1], Cat(valids).any()
 

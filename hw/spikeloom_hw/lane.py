@@ -99,8 +99,8 @@ class Lane(wiring.Component):
         result10, some10 = self._decay(m)
         left = [some10]
         m.d.comb += [
-            write_acc.en.eq(ctl.write4 | ctl.write10),
-            write_acc.addr.eq(Mux(ctl.write10, ctl.row10, ctl.row4)),
+            write_acc.en.eq(ctl.write),
+            write_acc.addr.eq(ctl.write_row),
             self.value5.eq(h5),
         ]
         if config.current:
@@ -109,7 +109,7 @@ class Lane(wiring.Component):
             m.d.comb += [
                 write_acc.data.eq(Mux(ctl.write10, current10, acc)),
                 self._write_potential.en.eq(ctl.write10),
-                self._write_potential.addr.eq(ctl.row10),
+                self._write_potential.addr.eq(ctl.write_row),
                 self._write_potential.data.eq(result10),
             ]
         else:
@@ -216,7 +216,7 @@ class Lane(wiring.Component):
         rest10 = self._later(m, rest6, 4, "rest_left")
         m.d.comb += [
             self._write_rest.en.eq(ctl.write10),
-            self._write_rest.addr.eq(ctl.row10),
+            self._write_rest.addr.eq(ctl.write_row),
             self._write_rest.data.eq(rest10),
         ]
         some: Value = rest10.any()

@@ -296,11 +296,16 @@ class Sequencer(wiring.Component):
                     self._any_clear.eq(self._any_clear | entry.always_clear),
                 ]
 
-    def _row(self, m: Module, kind: OpKind) -> None:
-        """Offer an operation on the lowest row that is left; drop the row when it is taken."""
+    def _row(self, m: Module, kind: OpKind, when: Value) -> None:
+        """Offer an operation on the lowest row that is left; drop the row when it is taken.
+
+        Where none is left there is none to drop: whether one is, is known late.
+        """
         self._facts(m, kind)
-        with m.If(self.o.valid & self.o.ready):
-            m.d.comb += self._rows.drop.eq(1)
+        m.d.comb += [
+            self.o.valid.eq(self._rows.some & when),
+            self._rows.drop.eq(self.o.ready & when),
+        ]
 
     def _facts(self, m: Module, kind: OpKind) -> None:
         """Fill in the operation of kind ``kind`` on the lowest row that is left."""
@@ -322,9 +327,8 @@ class Sequencer(wiring.Component):
         op, request = self.o.payload, self.readout.payload
         with m.State("PROBE"):
             m.d.comb += self.hold.eq(1)
-            self._row(m, OpKind.PEEK)
+            self._row(m, OpKind.PEEK, self.readout.ready)
             m.d.comb += [
-                self.o.valid.eq(self.readout.ready & self._rows.some),
                 self.readout.valid.eq(self.o.valid & self.o.ready),
                 request.population.eq(self._index),
                 request.row.eq(op.row),
@@ -341,8 +345,7 @@ class Sequencer(wiring.Component):
     def _sweep_states(self, m: Module) -> None:
         """Sweep the rows of a population and wait until its spikes are issued."""
         with m.State("SWEEP"):
-            self._row(m, OpKind.SWEEP)
-            m.d.comb += self.o.valid.eq(self._rows.some & (self._credits != 0))
+            self._row(m, OpKind.SWEEP, self.room)
             with m.If(~self._rows.some):
                 m.next = "DRAIN"
         with m.State("DRAIN"):
@@ -383,9 +386,8 @@ class Sequencer(wiring.Component):
                 m.next = "DIVIDING"
         with m.State("DIVIDING"):
             m.d.comb += self.hold.eq(1)
+            self._row(m, OpKind.SWEEP, ~self.dividing)
             with m.If(~self.dividing):
-                m.d.comb += self.o.valid.eq(1)
-                self._row(m, OpKind.SWEEP)
                 m.next = "DIVIDE"
 
     def _token_states(self, m: Module) -> None:

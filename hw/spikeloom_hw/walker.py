@@ -84,13 +84,14 @@ class Walker(wiring.Component):
         busy, odd_only = Signal(), Signal()
         kept = Signal(Pair, reset_less=True)
         pair = Signal(Pair)
-        go, split, finished = Signal(), Signal(), Signal()
+        free, go, split, finished = Signal(), Signal(), Signal(), Signal()
         last_projection = Signal()
         m.d.comb += [
             pair.eq(Mux(busy, kept, self.i.payload)),
             last_projection.eq(self._single | (self._index + 1 == self._count)),
+            go.eq(free & (busy | self.i.valid)),
             finished.eq(go & ~split),
-            self.i.ready.eq(go & ~busy),
+            self.i.ready.eq(free & ~busy),  # says nothing of what is offered: that is known late
         ]
         with m.If(go):
             m.d.sync += [busy.eq(split | ~last_projection), odd_only.eq(split)]
@@ -98,7 +99,7 @@ class Walker(wiring.Component):
                 m.d.sync += kept.eq(self.i.payload)
         offered = Signal()
         m.d.comb += offered.eq(self._ready & (busy | self.i.valid))
-        rows_idle = self._visit(m, offered, pair, odd_only, go, split)
+        rows_idle = self._visit(m, offered, pair, odd_only, free, split)
         self._projections(m, finished & ~self._single, last_projection)
         m.d.comb += self.idle.eq(~busy & rows_idle)
         return m
@@ -132,10 +133,13 @@ class Walker(wiring.Component):
         offered: Signal,
         pair: data.View,
         odd_only: Signal,
-        go: Signal,
+        free: Signal,
         split: Signal,
     ) -> Value:
-        """Send a pair to its rows, or to the look-up of its groups; return that all is done."""
+        """Send a pair to its rows, or to the look-up of its groups; return that all is done.
+
+        ``free`` says that one that is offered goes.
+        """
         config, entry = self.config, self.table_row
         layout = run_layout(config)
         run, load = Signal(layout), Signal()
@@ -155,7 +159,11 @@ class Walker(wiring.Component):
             direct.magnitude.eq(pair.magnitude),
         ]
         if not config.groups:
-            m.d.comb += [go.eq(offered & rows_free), load.eq(go), run.eq(direct)]
+            m.d.comb += [
+                free.eq(self._ready & rows_free),
+                load.eq(offered & rows_free),
+                run.eq(direct),
+            ]
             return ~active
         m.submodules.fan_out = fan_out = FanOut(config)
         for name in group_members(config):
@@ -166,7 +174,9 @@ class Walker(wiring.Component):
             split.eq(entry.grouped & pair.even_valid & pair.odd_valid & ~odd_only & ~same),
             fan_out.i.valid.eq(offered & entry.grouped),
             fan_out.o.ready.eq(rows_free),
-            go.eq(offered & Mux(entry.grouped, fan_out.i.ready, rows_free & ~fan_out.o.valid)),
+            free.eq(
+                self._ready & Mux(entry.grouped, fan_out.i.ready, rows_free & ~fan_out.o.valid)
+            ),
             load.eq(rows_free & (fan_out.o.valid | (offered & ~entry.grouped))),
             run.eq(Mux(fan_out.o.valid, fan_out.o.payload, direct)),
         ]

@@ -148,15 +148,15 @@ def arbiter(m: Module, dut: Any) -> None:
         Assert(dut.inputs.ready <= dut.input_open),
         Assert(~dut.hold | ~(dut.spikes.ready | dut.inputs.ready)),
         # An ADD that was in stage 0 4 cycles ago writes now, such a SWEEP 10 cycles ago does.
-        Assert(control.write4 == adds[4]),
-        Assert(~control.write4 | (control.row4 == rows[4])),
+        Assert(control.write == (adds[4] | sweeps[10])),
+        Assert(~adds[4] | (control.write_row == rows[4])),
         Assert(control.write10 == sweeps[10]),
-        Assert(~control.write10 | (control.row10 == rows[10])),
-        Assert(~(control.write4 & control.write10)),
+        Assert(~sweeps[10] | (control.write_row == rows[10])),
+        Assert(~(adds[4] & sweeps[10])),
         Assert(control.forward3 == (ops[3] & ops[4] & same[0])),
         Assert(control.forward_older3 == (ops[3] & ops[5] & same[1])),
-        Assert(dut.busy >= (control.write4 | control.write10)),
-        Cover(control.write10 & past(m, control.write4, "write4")),
+        Assert(dut.busy >= control.write),
+        Cover(control.write10 & past(m, adds[4], "add")),
         Cover(control.forward3 & control.forward_older3),
     ]
 

@@ -82,7 +82,7 @@ PROOFS = (
     ),
     _proof(
         "encoder", "encoder", lambda module: module.SpikeEncoder(PLAIN), rules("o"),
-        ("        with m.If(~self.o.valid | self.o.ready):", "        with m.If(1):"),
+        ("        with m.If(~stands):", "        with m.If(1):"),
     ),
     _proof(
         "walker", "walker", lambda module: module.Walker(PLAIN), walker,
@@ -94,7 +94,7 @@ PROOFS = (
     ),
     _proof(
         "readout", "readout", lambda module: module.Readout(PLAIN), rules("o", ("request",)),
-        ("with m.Elif(~fetched | self.o.ready):", "with m.Else():"), reach=16, depth=15,
+        ("with m.If(moves):", "with m.If(1):"), reach=16, depth=15,
         unbounded=False,
     ),
     _proof(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from hw.bench import CONFIG
 from spikeloom_hw.control import control_layout, late_stages
-from spikeloom_hw.issue import WRITE_STAGE, Issue
+from spikeloom_hw.issue import UNWRITTEN_STAGES, WRITE_STAGE, Issue
 from spikeloom_hw.layouts import OpKind
 
 GRADED = replace(CONFIG, graded=True)
@@ -47,7 +47,7 @@ class IssueBench:
     OUTPUTS = (
         "even_address", "even_valid", "odd_address", "odd_valid", "last_row4", "sweep6", "row6",
         "sweep11", "row11", "add_taken", "add_row", "sweep_taken", "sweep_row", "input_sops",
-        "spike_sops", "sweeping", "busy",
+        "spike_sops", "sweeping", "unwritten", "busy",
     )  # fmt: skip
 
     def __init__(self, config=CONFIG):
@@ -118,26 +118,30 @@ class IssueBench:
         def same_row(stage, other):
             return int(bool(at(stage) and at(other) and at(stage).row == at(other).row))
 
+        adds, sweeps = is_kind(4 + late, OpKind.ADD), is_kind(10 + late, OpKind.SWEEP)
+        assert not (adds and sweeps), f"two write-backs in cycle {cycle}"
         out = {
             "even_valid": int(is_kind(0, OpKind.ADD) and at(0).even is not None),
             "odd_valid": int(is_kind(0, OpKind.ADD) and at(0).odd is not None),
             "forward3": same_row(3 + late, 4 + late),
             "forward_older3": same_row(3 + late, 5 + late),
-            "write4": is_kind(4 + late, OpKind.ADD),
             "valid4": int(at(4 + late) is not None),
-            "write10": is_kind(10 + late, OpKind.SWEEP),
+            "write": adds | sweeps,
+            "write10": sweeps,
             "sweep6": is_kind(6 + late, OpKind.SWEEP),
             "sweep11": is_kind(11 + late, OpKind.SWEEP),
         }
         for side in ("even", "odd"):
             if out[f"{side}_valid"]:
                 out[f"{side}_address"] = getattr(at(0), side)
-        for name, stage in (("row2", 2), ("row3", 3), ("row4", 4)):
+        for name, stage in (("row2", 2), ("row3", 3)):
             if at(stage + late) and name in self.control:
                 out[name] = at(stage + late).row
         if "sweep5" in self.control:
             out["sweep5"] = is_kind(5 + late, OpKind.SWEEP)
-        for name, stage in (("row6", 6), ("row10", 10), ("row11", 11)):
+        if adds or sweeps:
+            out["write_row"] = at((4 if adds else 10) + late).row
+        for name, stage in (("row6", 6), ("row11", 11)):
             if is_kind(stage + late, OpKind.SWEEP):
                 out[name] = at(stage + late).row
         if is_kind(4 + late, OpKind.SWEEP):
@@ -155,9 +159,12 @@ class IssueBench:
             op = op if source == port else None
             events = 0 if op is None else (op.even is not None) + (op.odd is not None)
             out[counter] = 0 if op is None else op.lanes * events
-        # SWEEPs count from stage 0 to the end of their write-back at least
-        if any(is_kind(stage, OpKind.SWEEP) for stage in range(WRITE_STAGE + 2 + late)):
-            out["sweeping"] = 1
+        # SWEEPs count from stage 0 to the end of their write-back
+        for name, stages in (
+            ("sweeping", WRITE_STAGE + 2 + late),
+            ("unwritten", UNWRITTEN_STAGES),
+        ):
+            out[name] = int(any(is_kind(stage, OpKind.SWEEP) for stage in range(stages)))
         if any(at(stage) for stage in range(WRITE_STAGE + 2 + late)):
             out["busy"] = 1
         return out

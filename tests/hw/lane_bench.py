@@ -80,6 +80,7 @@ def control_of(history: History, cycle: int, late: int) -> dict[str, Any]:
         op = at(stage)
         return op is not None and op.kind == kind
 
+    sweeps = is_kind(10 + late, "sweep")
     return {
         "row2": last(2 + late).row,
         "row3": last(3 + late).row,
@@ -89,12 +90,11 @@ def control_of(history: History, cycle: int, late: int) -> dict[str, Any]:
         "scale3": last(3).scale,
         "forward3": same_row(3 + late, 4 + late),
         "forward_older3": same_row(3 + late, 5 + late),
-        "write4": is_kind(4 + late, "add"),
-        "row4": last(4 + late).row,
         "valid4": at(4 + late) is not None,
         "sweep5": is_kind(5 + late, "sweep"),
-        "write10": is_kind(10 + late, "sweep"),
-        "row10": last(10 + late).row,
+        "write": is_kind(4 + late, "add") or sweeps,
+        "write_row": last((10 if sweeps else 4) + late).row,
+        "write10": sweeps,
     }
 
 

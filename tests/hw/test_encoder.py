@@ -123,8 +123,8 @@ def test_depth_masks_have_room_while_the_output_stands():
             written += write
             held += write - back
         ctx.set(dut.write, 0)
-        # one mask is being encoded, DEPTH wait
-        assert written == SpikeEncoder.DEPTH + 1
+        # the pairs of one mask stand at the output, one mask is being encoded, DEPTH wait
+        assert written == SpikeEncoder.DEPTH + 2
         wanted = expected_pairs(masks[:written], CONFIG.lanes)
         got.extend(await receive(ctx, dut.o, len(wanted), rng, 0.3))
         assert [pair_facts(pair) for _, pair in got] == wanted

@@ -12,6 +12,7 @@ from typing import Any
 from ..files import write_atomically
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError, UsageError
+from ..synth.design import KEEP_COPIES
 from ..synth.ecp5 import clock_mhz as reached_mhz
 from ..synth.ecp5 import routed_resources
 from ..synth.netlist import read_netlist
@@ -24,7 +25,7 @@ BAUD = 3_000_000
 BITSTREAM = "spikeloom.bit"
 REPORT = "nextpnr.json"
 LPF_FILE = "pins.lpf"
-SCRIPT = "read_rtlil top.il; synth_ecp5 -abc9 -top {top}; write_json netlist.json"
+SCRIPT = f"read_rtlil top.il; {KEEP_COPIES}synth_ecp5 -abc9 -top {{top}}; write_json netlist.json"
 
 
 def build(

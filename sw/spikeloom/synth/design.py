@@ -10,6 +10,16 @@ from .wrapper import Port
 
 CLOCK = "aclk"
 
+KEEP_COPIES = (
+    "hierarchy -top {top}; proc; flatten; "
+    "select -set copies w:* a:keep=true %i %ci1:+[Q] c:* %i; setattr -set keep 1 @copies; "
+)
+"""Yosys commands before a synthesis: the registers of signals with the attribute ``keep`` stay.
+
+Yosys looks at that attribute of a cell; at that of a signal it does not when it makes one register
+of equal ones, and the copies of :mod:`spikeloom_hw.spread` are equal.
+"""
+
 
 def emit(config: BuildConfig) -> tuple[str, str]:
     """Return the RTLIL of a build and the name of its top module.

@@ -36,7 +36,8 @@ ROUTED = {
 """Names of the resources in nextpnr's report."""
 
 SCRIPT = (
-    "read_rtlil core.il; read_verilog frame.v; synth_ecp5 -abc9 -top {top}; write_json netlist.json"
+    f"read_rtlil core.il; read_verilog frame.v; {design.KEEP_COPIES}"
+    "synth_ecp5 -abc9 -top {top}; write_json netlist.json"
 )
 
 NEXTPNR = (

@@ -29,7 +29,8 @@ CELLS = {
 """The names that nextpnr has for the device's resources."""
 
 SCRIPT = (
-    "read_rtlil core.il; synth_ice40 -device u -abc9 -dsp -spram -top {top}; "
+    f"read_rtlil core.il; {design.KEEP_COPIES}"
+    "synth_ice40 -device u -abc9 -dsp -spram -top {top}; "
     "write_json netlist.json"
 )
 NEXTPNR = ("--up5k", "--package", "sg48", "--json", "netlist.json", "--pack-only")

@@ -31,7 +31,7 @@ LOGIC = ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "INV")
 FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
 
 SCRIPT = (
-    "read_rtlil core.il; "
+    f"read_rtlil core.il; {design.KEEP_COPIES}"
     "synth_xilinx -family xc7 -flatten -abc9 -noiopad -noclkbuf -top {top}; "
     "hierarchy -purge_lib -top {top}; write_json netlist.json"
 )
