@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prepare-only", action="store_true", help="Zynq: write the folder, do not run Vivado"
     )
     parser.add_argument(
+        "--built-elsewhere",
+        action="store_true",
+        help="Zynq: describe what Vivado left in the prepared folder on another machine",
+    )
+    parser.add_argument(
         "--time-limit", type=float, default=36000, metavar="S", help="seconds per tool (36000)"
     )
 
@@ -49,13 +54,18 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError(f"--clock-mhz must be from 1 to 500, not {clock_mhz:g}")
     check_counts(args, "tries")
     check_positive(args, "time_limit")
-    if args.prepare_only and board.family == "ecp5":
-        raise UsageError("--prepare-only belongs to boards that need Vivado")
+    if (args.prepare_only or args.built_elsewhere) and board.family == "ecp5":
+        option = "--prepare-only" if args.prepare_only else "--built-elsewhere"
+        raise UsageError(f"{option} belongs to boards that need Vivado")
+    if args.prepare_only and args.built_elsewhere:
+        raise UsageError("--prepare-only and --built-elsewhere exclude each other")
     folder = Path(args.out or Path("build") / board.name / config.name)
     _check_folder(folder)  # hours may pass until the first file is written
     if board.family == "ecp5":
         seeds = range(args.seed, args.seed + args.tries)
         manifest = ecp5.build(board, config, folder, clock_mhz, args.time_limit, seeds)
+    elif args.built_elsewhere:
+        manifest = vivado.collect(board, config, folder)
     else:
         manifest = vivado.prepare(board, config, folder, clock_mhz)
         if args.prepare_only:
@@ -66,9 +76,8 @@ def main(args: argparse.Namespace) -> int:
     print(f"{folder}: {', '.join(manifest.files)}; build {manifest.build_id} ({config.name})")
     used = ", ".join(f"{name} {count:g}" for name, count in manifest.resources.items())
     reached = manifest.clock_reached_mhz or 0
-    print(
-        f"clock {clock_mhz:g} MHz, by timing analysis {reached:g} MHz{'; ' + used if used else ''}"
-    )
+    clock = f"clock {manifest.clock_mhz:g} MHz, by timing analysis {reached:g} MHz"
+    print(f"{clock}; {used}" if used else clock)
     return 0
 
 
