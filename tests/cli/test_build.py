@@ -8,6 +8,16 @@ pytest.importorskip("amaranth")
 
 from spikeloom.cli import main
 
+UTILIZATION = """
+| Site Type              | Used | Fixed | Prohibited | Available | Util% |
+| Slice LUTs*            | 3264 |     0 |          0 |     53200 |  6.14 |
+|   LUT as Logic         | 2693 |     0 |          0 |     53200 |  5.06 |
+| Slice Registers        | 3039 |     0 |          0 |    106400 |  2.86 |
+| Block RAM Tile         |  4.5 |     0 |          0 |       140 |  3.21 |
+|   RAMB36/FIFO*         |    4 |     0 |          0 |       140 |  2.86 |
+| DSPs                   |    4 |     0 |          0 |       220 |  1.82 |
+"""
+
 
 def run(*arguments):
     return main(["build", *map(str, arguments)])
@@ -113,10 +123,13 @@ def test_what_vivado_built_elsewhere_is_described(tmp_path, monkeypatch, capsys)
     for name in ("bit", "hwh", "xsa"):
         (folder / f"spikeloom.{name}").write_text(name)
     (folder / "result.json").write_text('{"vivado": "2024.1", "clock_reached_mhz": 101.0}')
+    (folder / "utilization.rpt").write_text(UTILIZATION)
     assert run(*argv, "--built-elsewhere") == 0
-    assert "clock 100 MHz, by timing analysis 101 MHz" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "clock 100 MHz, by timing analysis 101 MHz; " in said
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["state"], manifest["tools"]) == ("built", {"vivado": "2024.1"})
+    assert manifest["resources"] == {"LUT": 3264, "FF": 3039, "RAMB36": 4.5, "DSP": 4}
     assert set(manifest["files"]) == {"spikeloom.bit", "spikeloom.hwh", "spikeloom.xsa"}
 
     wrong = ["--board", "pynq-z2", "--preset", "small", "--out", folder, "--built-elsewhere"]

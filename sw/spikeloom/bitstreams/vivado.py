@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -30,6 +31,12 @@ from .settings import VERILOG_FILE, Pin, settings_tcl
 VIVADO = ("vivado", "-mode", "batch", "-notrace", "-source", "build.tcl")
 RESULTS = ("spikeloom.bit", "spikeloom.hwh", "spikeloom.xsa")
 RESULT_FILE = "result.json"
+UTILIZATION_FILE = "utilization.rpt"
+CELLS = {"LUTs": "LUT", "Registers": "FF", "Block RAM Tile": "RAMB36", "DSPs": "DSP"}
+"""Rows of Vivado's report of utilization, of all devices, and the names of the cells here."""
+_ROW = re.compile(
+    r"^\| *(?:Slice |CLB )?(LUTs|Registers|Block RAM Tile|DSPs)\*? *\| *(\d+(?:\.\d+)?) *\|", re.M
+)
 SHARED = ("build", "check", "package_ip", "design", "implement")
 NOT_RUN = "not yet run in Vivado: written, and checked against a stub of its commands only"
 VERSIONS = "2022.1 to 2025.2"
@@ -182,7 +189,7 @@ def _present(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
 
 
 def _forget_results(folder: Path) -> None:
-    for name in (*RESULTS, RESULT_FILE):
+    for name in (*RESULTS, RESULT_FILE, UTILIZATION_FILE):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -204,6 +211,7 @@ def _built(folder: Path, manifest: Manifest) -> Manifest:
             "state": "built",
             "tools": tools,
             "clock_reached_mhz": reached,
+            "resources": _resources(folder / UTILIZATION_FILE),
             "files": {name: describe(folder / name) for name in RESULTS},
             "note": "",
         }
@@ -216,3 +224,11 @@ def _reason(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").splitlines()
     errors = [line.strip() for line in lines if line.startswith(("ERROR", "spikeloom:"))]
     return "; ".join((errors or [line for line in lines if line.strip()])[-2:]) or "it said nothing"
+
+
+def _resources(report: Path) -> dict[str, float]:
+    """Return the cells in use by Vivado's report, or nothing if it left none."""
+    if not report.is_file():
+        return {}
+    found = _ROW.findall(report.read_text("utf-8", "replace"))
+    return {CELLS[row]: float(used) for row, used in reversed(found)}
