@@ -160,7 +160,7 @@ def test_other_register_map_is_refused(core):
         (replace(preset("small"), name="own"), "spikeloom compile --build FILE, the parameters of"),
     ],
 )
-def test_other_build_is_refused_with_both_ids_and_what_to_do(artefact, other, command):
+def test_other_build_is_refused_with_both_ids(artefact, other, command):
     core = FakeCore(other)
     match = f"build {build_id(CONFIG)} .* is build {build_id(other)} .*LANES 16.*{command}"
     with Board(core) as board:
