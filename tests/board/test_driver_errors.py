@@ -320,3 +320,19 @@ def test_close_stops_the_core_and_may_be_called_twice(core, artefact):
     board.close()
     assert not core.running
     assert core.closed == 2
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2"])
+def test_counts_must_be_integers_of_at_least_1(board, value):
+    with pytest.raises(UsageError, match="samples_per_packet must be an integer of at least 1"):
+        board.run(samples(2), value)
+    with pytest.raises(UsageError, match="repeats must be an integer of at least 1"):
+        board.latency(samples(2), value)
+    assert_works(board)
+
+
+@pytest.mark.parametrize("value", [None, "net"])
+def test_only_artefacts_are_loaded(board, value):
+    with pytest.raises(UsageError, match=rf"load takes an artefact, not {value!r}; read one with"):
+        board.load(value)
+    assert_works(board)

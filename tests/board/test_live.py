@@ -129,6 +129,23 @@ def test_files_are_read_and_missing_ones_refused(tmp_path):
         list(stream(FakeRun(), str(tmp_path / "none.npz")))
 
 
+def test_events_are_a_source_as_they_are():
+    assert len(list(stream(FakeRun(), recording()))) == 10
+
+
+@pytest.mark.parametrize(
+    ("source", "match"),
+    [
+        (None, "source must be a file of events, or Events piece by piece, not NoneType"),
+        (7, "source must be a file of events, or Events piece by piece, not int"),
+        ([1], "each piece of a source must be Events, not int"),
+    ],
+)
+def test_sources_of_another_type_are_refused(source, match):
+    with pytest.raises(DataError, match=match):
+        list(stream(FakeRun(), source))
+
+
 @pytest.mark.parametrize(
     ("facts", "shape"),
     [

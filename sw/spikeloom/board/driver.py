@@ -148,12 +148,16 @@ class Board:
         Raises
         ------
         ArtefactError, CompatError, LinkError, UsageError
-            Before anything is written.
+            Before anything is written, also for what is no artefact at all.
         DeviceError
             If a memory reads back other words than were written.
         DeviceTimeout
             If the core does not become ready.
         """
+        if not isinstance(artefact, Artefact):
+            raise UsageError(
+                f"load takes an artefact, not {artefact!r}; read one with read_artefact(folder)"
+            )
         loaded = prepare(artefact, probe)
         self.connect(loaded.build)
         self._loaded, self._running = None, False
@@ -208,8 +212,7 @@ class Board:
         words = InputWords(inputs, loaded.input, loaded.inputs)
         if samples_per_packet is None:
             samples_per_packet = _samples_per_packet(words, loaded)
-        elif samples_per_packet < 1:
-            raise UsageError(f"samples_per_packet must be at least 1, not {samples_per_packet}")
+        _check_count("samples_per_packet", samples_per_packet)
         if not self._running:
             self._recover()
         try:
@@ -285,8 +288,7 @@ class Board:
         """
         loaded = self._require_loaded()
         words = InputWords(inputs, loaded.input, loaded.inputs)
-        if repeats < 1:
-            raise UsageError(f"repeats must be at least 1, not {repeats}")
+        _check_count("repeats", repeats)
         n = words.n_samples
         self.run(inputs, n)  # brings the core into its running state
         packet = _packet(loaded, words, 0, n)
@@ -346,6 +348,11 @@ class Board:
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
         self._running = True
+
+
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise UsageError(f"{name} must be an integer of at least 1, not {value!r}")
 
 
 def _packet(loaded: Loaded, words: InputWords, first: int, stop: int) -> Packet:

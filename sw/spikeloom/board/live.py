@@ -130,7 +130,8 @@ class Stream:
         The network's input: (2, height, width) with axes channels_first, or
         (height, width, 2), or flat 2 * height * width; channel 0 is OFF, 1 is ON.
     source
-        A file of events, or an iterable of :class:`spikeloom.events.Events` in order of time.
+        A file of events, :class:`spikeloom.events.Events`, or an iterable of them in order of
+        time.
     window_us
         Microseconds of a window; a window is one sample, cut into ``facts.ticks`` ticks.
     speed
@@ -331,7 +332,14 @@ class Stream:
             from ..events import iterate_events
 
             return iterate_events(self._source)
-        return self._source  # type: ignore[no-any-return]
+        if hasattr(self._source, "between"):
+            return [self._source]
+        if not isinstance(self._source, Iterable):
+            raise DataError(
+                "source must be a file of events, or Events piece by piece, not "
+                f"{type(self._source).__name__}"
+            )
+        return self._source
 
     def _fit(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring (ticks, 2, height, width) to the axes of the network's input."""
@@ -375,6 +383,8 @@ def windows(pieces: Iterable[Any], window_us: int) -> Iterator[Cut]:
     rest: Any = None
     start: int | None = None
     for piece in pieces:
+        if not all(hasattr(piece, name) for name in ("t", "x", "y", "p", "between")):
+            raise DataError(f"each piece of a source must be Events, not {type(piece).__name__}")
         if not len(piece):
             continue
         rest = piece if rest is None else _joined(rest, piece)

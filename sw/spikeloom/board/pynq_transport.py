@@ -286,6 +286,8 @@ def open_pynq(bitfile: str, device: Any = None, **options: Any) -> PynqTransport
     ``options`` are further arguments of :class:`PynqTransport`.
     """
     path = Path(bitfile)
+    if not path.name:
+        raise LinkError(f"a bitstream must be named as a .bit file, not {str(bitfile)!r}")
     for file in (path, path.with_suffix(".hwh")):
         if not file.is_file():
             raise LinkError(
