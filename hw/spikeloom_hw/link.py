@@ -43,7 +43,7 @@ class Link(wiring.Component):
     ring with room for the beats of ``keep + 1`` ticks, and four more, never makes the two wait
     for each other.
 
-    Timing: three cycles from ``seek`` to the first beat, then one beat per cycle.
+    Timing: four cycles from ``seek`` to the first beat, then one beat per cycle.
     """
 
     def __init__(self, beats: int) -> None:
@@ -122,18 +122,19 @@ class Link(wiring.Component):
         at, limit = Signal.like(self._head), Signal.like(self._head)
         lead = self._ahead(m, self._written, slot, "slot_lead")
         look, beat = starts.read_port(domain="comb"), ring.read_port(domain="sync")
-        shown, more, step = Signal(), Signal(), Signal()
+        shown, more, step, moves = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             limit.eq(Mux(lead > 0, look.data, self._head)),
             beat.addr.eq(at),
             beat.en.eq(step),
-            step.eq(~shown | self.o.ready),
-            self.o.valid.eq(shown),
-            self.o.payload.eq(beat.data),
+            moves.eq(~self.o.valid | self.o.ready),
+            step.eq(~shown | moves),
             look.addr.eq(slot + 1),
         ]
         with m.If(step):
             m.d.sync += shown.eq(more)
+        with m.If(moves):  # into a register: the memory's own delay is long
+            m.d.sync += [self.o.valid.eq(shown), self.o.payload.eq(beat.data)]
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
             with m.State("IDLE"), m.If(self.seek):
@@ -148,7 +149,7 @@ class Link(wiring.Component):
                 m.d.comb += more.eq(at != limit)
                 with m.If(step & more):
                     m.d.sync += at.eq(at + 1)
-                with m.If((lead > 0) & ~more & ~shown):
+                with m.If((lead > 0) & ~more & ~shown & ~self.o.valid):
                     m.next = "IDLE"
 
     def _advance(self, m: Module) -> None:
