@@ -15,9 +15,13 @@ READY_FRAMEWORKS := $(VENV_FRAMEWORKS)/.ready
 EXTRAS := host,events,nir,train,search,tensorboard,hw,sim,synth,formal,pynq,serial,docs,dev
 VENV_PYNQ3 := .venv-pynq3
 VENV_PYNQ4 := .venv-pynq4
-# A PYNQ 3.1 image has Python 3.10 and NumPy 1.21; where there is no Python 3.10, $(PYTHON) will do.
-PYTHON_PYNQ3 ?= $(shell python3.10 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
+# A PYNQ 3.1 image has Python 3.10 and NumPy 1.21.  Python 3.10 is looked for on PATH and in pyenv;
+# where there is none, $(PYTHON) will do, with a later NumPy.
+EXECUTABLE := -c 'import sys; print(sys.executable)' 2>/dev/null
+PYTHON_PYNQ3 ?= $(shell python3.10 $(EXECUTABLE) || \
+    PYENV_VERSION=3.10 python3.10 $(EXECUTABLE) || echo $(PYTHON))
 PYTHON_PYNQ4 ?= $(PYTHON)
+VERSIONS := -c 'import sys, numpy; print("Python", *sys.version_info[:3], "NumPy", numpy.__version__)'
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -108,9 +112,11 @@ unit-numpy2: $(READY2)  ## the tests of the base installation on NumPy 2
 	    $(NUMPY2_TESTS)
 
 unit-pynq3: $(VENV_PYNQ3)/.ready  ## the driver's tests on pynq 3.1 (PYTHON_PYNQ3=python3.10)
+	@$(VENV_PYNQ3)/bin/python $(VERSIONS)
 	$(VENV_PYNQ3)/bin/python -m pytest $(PYTEST_ARGS) $(PYNQ_TESTS)
 
 unit-pynq4: $(VENV_PYNQ4)/.ready  ## the driver's tests on pynq 4.0 (PYTHON_PYNQ4=python3.12)
+	@$(VENV_PYNQ4)/bin/python $(VERSIONS)
 	$(VENV_PYNQ4)/bin/python -m pytest $(PYTEST_ARGS) $(PYNQ_TESTS)
 
 board-wheel: $(READY)  ## the distribution spikeloom-board, for a board, in dist/

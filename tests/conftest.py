@@ -60,6 +60,16 @@ def mnist_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Recorded event files and expected.json: SPIKELOOM_EVENT_FILES or ../shared/data."""
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "event_files"
+    folder = Path(os.environ.get("SPIKELOOM_EVENT_FILES", default))
+    if not folder.is_dir():
+        pytest.skip(f"no recordings in {folder}; set SPIKELOOM_EVENT_FILES")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of the data sets, from SPIKELOOM_DATA or ../shared/data."""
     default = Path(__file__).resolve().parents[1].parent / "shared" / "data"

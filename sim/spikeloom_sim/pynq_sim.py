@@ -91,6 +91,12 @@ class PynqSimTransport:
 
         return self.link.exchange_all(noted())
 
+    def receive_all(self, capacity: int, budget_cycles: int) -> Iterator[NDArray[np.uint64]]:
+        """Yield the packets that the core sends by itself."""
+        self.device.budgets.clear()
+        self.device.budget_cycles = budget_cycles
+        return self.link.receive_all(capacity, budget_cycles)
+
     def describe(self) -> dict[str, Any]:
         """Return facts about the link and what plays the core."""
         return {**self.link.describe(), "core": self.device.inner.describe()}

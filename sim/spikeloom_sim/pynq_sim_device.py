@@ -19,9 +19,12 @@ from pynqmetadata.views.runtime.runtime_metadata_parser import RuntimeMetadataPa
 
 from spikeloom.board.hwh import CORE_BASE, DMA_BASE, DMA_BYTES, DMA_LENGTH_BITS
 from spikeloom.board.transport import Transport
+from spikeloom.spec import regmap
 
 from .pynq_sim_dma import AxiDma
 from .pynq_sim_memory import Block, BufferMemory
+
+SENSOR_CONTROL = regmap.SENSOR_BY_NAME["SENSOR_CONTROL"]
 
 SLCR_BASE = 0xF800_0000
 SLCR_WORDS = {0x100: 0x28000, 0x104: 0x20000, 0x108: 0x1E000, 0x170: 0x0030_0500}
@@ -52,6 +55,8 @@ class SimDevice(pynq.Device):  # type: ignore[misc]
         self.budget_cycles = 1 << 30
         self.memory = BufferMemory()
         self.dma = AxiDma(self.memory, self._stream, DMA_LENGTH_BITS)
+        self.dma.unasked = self._unasked
+        self._sensing = False
         self._core_bytes = core_bytes
         self._slcr = dict(SLCR_WORDS)
 
@@ -59,6 +64,14 @@ class SimDevice(pynq.Device):  # type: ignore[misc]
         if self.budgets:
             self.budget_cycles = self.budgets.popleft()
         return self.inner.exchange(beats, capacity, self.budget_cycles)
+
+    def _unasked(self, capacity: int) -> NDArray[np.uint64] | None:
+        """Return the core's next packet while a camera feeds it."""
+        if not self._sensing:
+            return None
+        packets: Any = self.inner
+        packet: NDArray[np.uint64] = next(packets.receive_all(capacity, self.budget_cycles))
+        return packet
 
     def read_registers(self, address: int, length: int) -> bytes:
         """Read ``length`` bytes from the address map."""
@@ -85,6 +98,8 @@ class SimDevice(pynq.Device):  # type: ignore[misc]
         if CORE_BASE <= address < CORE_BASE + self._core_bytes:
             if len(words) == 1:
                 self.inner.write32(address - CORE_BASE, int(words[0]))
+                if address - CORE_BASE == SENSOR_CONTROL.offset:
+                    self._sensing = bool(int(words[0]) & SENSOR_CONTROL.mask("SOURCE"))
             else:
                 self.inner.write_block(address - CORE_BASE, words)
         elif DMA_BASE <= address < DMA_BASE + DMA_BYTES:

@@ -12,6 +12,7 @@ from amaranth.back import rtlil
 from spikeloom.bitstreams import ecp5
 from spikeloom.bitstreams.boards import board
 from spikeloom.bitstreams.manifest import read_manifest
+from spikeloom.cli.build_choice import read_build
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import EngineError, UsageError
 from spikeloom_hw.boards.ulx3s import TOP_NAME, Ulx3s, makes
@@ -88,7 +89,8 @@ def build(monkeypatch, tmp_path, clocks, seeds, clock_mhz=60):
 def test_first_seed_that_reaches_the_clock_is_used(monkeypatch, tmp_path):
     manifest, tools = build(monkeypatch, tmp_path, [55.5, 61.25], range(3, 8))
     assert manifest.clock_reached_mhz == 61.25
-    assert manifest.command.endswith("--preset unit --seed 4")
+    assert manifest.command.endswith("--build build.json --seed 4")
+    assert manifest.config == read_build(tmp_path / "out" / "build.json") == CONFIG
     assert manifest.resources["LUT4"] == 77
     assert read_manifest(tmp_path / "out") == manifest
     assert manifest.missing(tmp_path / "out") == []

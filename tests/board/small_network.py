@@ -70,7 +70,8 @@ def images(net):
         {"n_neurons": 8, "first_projection": 0, "n_projections": 1},
         shared
         | {"n_rows": 2, "n_neurons": N_HIDDEN, "threshold": THETA_HIDDEN, "bias": 3, "fires": 1}
-        | {"always_visit": 1, "lanes_last": 2, "first_projection": 1, "n_projections": 1},
+        | {"always_visit": 1, "lanes_last": 2, "first_projection": 1, "n_projections": 1}
+        | {"opens_input": 1},
         shared
         | {"row_base": 2, "n_rows": 1, "n_neurons": N_OUT, "threshold": THETA_OUT}
         | {"fires": int(net.population("out").reset is not Reset.NONE), "lanes_last": 3}

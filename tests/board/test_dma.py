@@ -288,6 +288,8 @@ def test_bitstream_without_its_files_is_refused_by_name(tmp_path):
     (tmp_path / "core.bit").write_text("x")
     with pytest.raises(LinkError, match=r"core\.hwh does not exist"):
         open_pynq(str(tmp_path / "core.bit"))
+    with pytest.raises(LinkError, match=r"must be named as a \.bit file, not ''"):
+        open_pynq("")
 
 
 def versions(monkeypatch, pynq, numpy, machine):

@@ -15,7 +15,7 @@ from board.small_network import (
 from spikeloom.board import Board
 from spikeloom.spec import regmap
 from spikeloom.spec.build import build_id
-from spikeloom.spec.config import BuildConfig
+from spikeloom.spec.config import preset
 from spikeloom.spec.errors import (
     ArtefactError,
     CompatError,
@@ -152,12 +152,17 @@ def test_other_register_map_is_refused(core):
         pass
 
 
-def test_other_build_is_refused_with_both_ids(artefact):
-    small = BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024)
-    core = FakeCore(small)
-    match = (
-        f"build {build_id(CONFIG)} .* is build {build_id(small)} .*LANES 16.*compile --preset small"
-    )
+@pytest.mark.parametrize(
+    ("other", "command"),
+    [
+        (preset("small"), "spikeloom compile --preset small"),
+        (preset("small-sensor"), "spikeloom compile --preset small-sensor"),
+        (replace(preset("small"), name="own"), "spikeloom compile --build FILE, the parameters of"),
+    ],
+)
+def test_other_build_is_refused_with_both_ids(artefact, other, command):
+    core = FakeCore(other)
+    match = f"build {build_id(CONFIG)} .* is build {build_id(other)} .*LANES 16.*{command}"
     with Board(core) as board:
         with pytest.raises(CompatError, match=match):
             board.load(artefact)
@@ -315,3 +320,19 @@ def test_close_stops_the_core_and_may_be_called_twice(core, artefact):
     board.close()
     assert not core.running
     assert core.closed == 2
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2"])
+def test_counts_must_be_integers_of_at_least_1(board, value):
+    with pytest.raises(UsageError, match="samples_per_packet must be an integer of at least 1"):
+        board.run(samples(2), value)
+    with pytest.raises(UsageError, match="repeats must be an integer of at least 1"):
+        board.latency(samples(2), value)
+    assert_works(board)
+
+
+@pytest.mark.parametrize("value", [None, "net"])
+def test_only_artefacts_are_loaded(board, value):
+    with pytest.raises(UsageError, match=rf"load takes an artefact, not {value!r}; read one with"):
+        board.load(value)
+    assert_works(board)

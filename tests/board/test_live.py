@@ -129,6 +129,23 @@ def test_files_are_read_and_missing_ones_refused(tmp_path):
         list(stream(FakeRun(), str(tmp_path / "none.npz")))
 
 
+def test_events_are_a_source_as_they_are():
+    assert len(list(stream(FakeRun(), recording()))) == 10
+
+
+@pytest.mark.parametrize(
+    ("source", "match"),
+    [
+        (None, "source must be a file of events, or Events piece by piece, not NoneType"),
+        (7, "source must be a file of events, or Events piece by piece, not int"),
+        ([1], "each piece of a source must be Events, not int"),
+    ],
+)
+def test_sources_of_another_type_are_refused(source, match):
+    with pytest.raises(DataError, match=match):
+        list(stream(FakeRun(), source))
+
+
 @pytest.mark.parametrize(
     ("facts", "shape"),
     [
@@ -142,6 +159,16 @@ def test_axes_of_the_network_are_kept(facts, shape):
     scale = SIDE // facts.shape[0] if facts.shape == (3, 3, 2) else 1
     list(Stream(run, facts, [recording()], window_us=50_000, downscale=scale))
     assert run.inputs[0].shape[1:] == (TICKS, *shape)
+
+
+def test_frames_are_those_of_the_training_unless_told_otherwise():
+    run, events = FakeRun(), recording(4000)
+    encoder = {"kind": "frames", "by": "time", "downscale": 2, "max_magnitude": 3}
+    facts = InputFacts((3, 3, 2), TICKS, encoder=encoder)
+    list(Stream(run, facts, [events], window_us=50_000))
+    assert run.inputs[0].max() == 3
+    list(Stream(run, facts, [events], window_us=50_000, max_magnitude=2))
+    assert run.inputs[-1].max() == 2
 
 
 def test_events_of_another_size_are_refused():

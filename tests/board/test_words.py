@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,6 +98,27 @@ def test_encode_pairs_as_many_spikes_as_possible():
 def test_encode_refuses_bad_input(inputs, match):
     with pytest.raises(DataError, match=match):
         encode(inputs, InputFacts((3,), 2), 2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int32, ">i4", np.int64])
+@pytest.mark.parametrize("size", [1, 7, 8, 13])
+def test_one_bad_value_is_found_wherever_it_is(dtype, size):
+    facts = InputFacts((size,), 1)
+    wrong = (3, -1) if np.dtype(dtype).kind == "i" else (3,)
+    for at, value in itertools.product(range(size), wrong):
+        inputs = np.ones((1, 1, size), dtype)
+        inputs[0, 0, at] = value
+        with pytest.raises(
+            DataError, match=rf"input\[0, 0, {at}\] must be from 0 to 2, not {value}"
+        ):
+            encode(inputs, facts, 2)
+
+
+def test_values_whose_bits_exceed_the_limit_together_are_taken():
+    inputs = np.array([[[1, 2, 5]]])
+    np.testing.assert_array_equal(
+        encode(inputs, InputFacts((3,), 1), 5), slow_encode(inputs, InputFacts((3,), 1))
+    )
 
 
 def test_bench_measures_every_case(monkeypatch, capsys):

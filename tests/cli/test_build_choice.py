@@ -8,7 +8,7 @@ from spikeloom.artefact import read_artefact, write_artefact
 from spikeloom.cli import main
 from spikeloom.cli.build_choice import read_build
 from spikeloom.spec.config import preset
-from spikeloom.spec.errors import UsageError
+from spikeloom.spec.errors import ArtefactError, UsageError
 
 pytest.importorskip("safetensors")
 
@@ -29,6 +29,10 @@ def network(small_network, small_input, tmp_path):
             '{"name": "a", "lanes": 5, "state_rows": 4, "weight_rows": 16}',
             "lanes must be a power of two from 4 to 256, not 5",
         ),
+        (
+            '{"name": "a", "lanes": 4, "state_rows": 4, "weight_rows": 16, "runs": false}',
+            "runs must be a power of two from 16 to 65536, not False",
+        ),
     ],
 )
 def test_bad_build_files_are_refused(tmp_path, text, message):
@@ -44,6 +48,16 @@ def test_a_build_is_read_as_it_was_written(tmp_path):
     assert read_build(file) == preset("zu3")
     with pytest.raises(UsageError, match="does not exist"):
         read_build(tmp_path / "none.json")
+
+
+def test_a_build_is_that_of_an_artefact(network, tmp_path):
+    out = tmp_path / "compiled"
+    assert main(["compile", str(network), "--preset", "pynq-z2-full", "--out", str(out)]) == 0
+    assert read_build(out) == preset("pynq-z2-full")
+    with pytest.raises(UsageError, match="must be compiled to have a build; it is not"):
+        read_build(network)
+    with pytest.raises(ArtefactError):
+        read_build(tmp_path)
 
 
 def test_tailor_writes_a_build_that_compile_takes(network, tmp_path, capsys):

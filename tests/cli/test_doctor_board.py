@@ -1,5 +1,6 @@
 """``spikeloom doctor --board``."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 pytest.importorskip("safetensors")
 
 from board.small_network import CONFIG, make_artefact
-from spikeloom.bitstreams.manifest import Manifest, describe, read_manifest
+from spikeloom.bitstreams.manifest import Manifest, describe, described, read_manifest
 from spikeloom.cli import main
+from spikeloom.cli.build_choice import read_build
 from spikeloom.spec.build import build_id
 from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import ArtefactError
@@ -52,13 +54,15 @@ def test_bitstreams_are_listed_with_their_state(tmp_path, capsys):
 
 def test_an_artefact_is_told_its_bitstream(tmp_path, capsys):
     make_artefact(tmp_path / "net")
+    (tmp_path / "bitstreams").mkdir()
     options = ("--artefact", tmp_path / "net", "--bitstreams", tmp_path / "bitstreams")
     assert doctor(*options) == 1
     said = capsys.readouterr().out
     assert f"the artefact needs build {build_id(CONFIG)} (test), which is not there" in said
+    assert f"run: spikeloom build --board pynq-z2 --build {tmp_path / 'net'}\n" in said
     place(tmp_path / "bitstreams", "test", build_id(CONFIG))
     assert doctor(*options) == 0
-    assert "(test): there" in capsys.readouterr().out
+    assert f"(test): in {tmp_path / 'bitstreams/pynq-z2/test'}\n" in capsys.readouterr().out
 
 
 def test_an_artefact_that_is_not_compiled_is_told_so(tmp_path, capsys):
@@ -73,7 +77,11 @@ def test_an_artefact_that_is_not_compiled_is_told_so(tmp_path, capsys):
 def test_bad_use_is_one_line(capsys):
     assert main(["doctor", "--artefact", "x"]) == 2
     assert main(["doctor", "--board", "z80"]) == 2
-    assert capsys.readouterr().err.count("\n") == 2
+    assert main(["doctor", "--board", ""]) == 2
+    assert main(["doctor", "--board", "pynq-z2", "--bitstreams", "/none"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 4
+    assert "--bitstreams must be a folder, and /none is none" in said
 
 
 @pytest.mark.parametrize(
@@ -85,6 +93,12 @@ def test_bad_use_is_one_line(capsys):
         (lambda m: m.update(more=1), "missing or unknown: more"),
         (lambda m: m.update(state="ready"), "must have a state of built, prepared"),
         (lambda m: m["files"].update({"../x": {}}), "files of its own folder only"),
+        (lambda m: m.update(clock_mhz="100"), "clocks in MHz that are numbers"),
+        (lambda m: m.update(clock_reached_mhz=[1]), "clocks in MHz that are numbers"),
+        (lambda m: m.update(files=["a"]), "files that are objects"),
+        (lambda m: m.update(files={"a": 1}), "files that are objects"),
+        (lambda m: m.update(build={"name": "a"}), "a build: build lacks the field 'lanes'"),
+        (lambda m: m.update(build=[]), "a build: build must hold an object, not list"),
     ],
 )
 def test_damaged_manifests_are_refused(tmp_path, edit, match):
@@ -97,3 +111,38 @@ def test_damaged_manifests_are_refused(tmp_path, edit, match):
     (folder / "manifest.json").write_text("{")
     with pytest.raises(ArtefactError, match="must be readable JSON"):
         read_manifest(folder)
+
+
+def test_a_build_of_a_file_is_prepared_described_and_found(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("amaranth")
+    monkeypatch.chdir(tmp_path)
+    make_artefact(tmp_path / "net")
+    (tmp_path / "own.json").write_text(json.dumps(CONFIG.to_dict()))
+    argv = ["build", "--board", "pynq-z2", "--prepare-only", "--build"]
+    assert main([*argv, "own.json"]) == 0
+    folder = tmp_path / "build" / "pynq-z2" / "test"
+    manifest = read_manifest(folder)
+    assert (manifest.config, manifest.is_current) == (CONFIG, True)
+    assert manifest.command == "spikeloom build --board pynq-z2 --build build.json"
+    assert read_build(folder / "build.json") == CONFIG
+    written = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert main([*argv, "net", "--out", "again"]) == 0
+    assert {f.name: f.read_bytes() for f in (tmp_path / "again").iterdir()} == written
+    capsys.readouterr()
+    assert doctor("--artefact", "net", "--json") == 1
+    facts = json.loads(capsys.readouterr().out)
+    mine = next(f for f in facts["bitstreams"] if f["preset"] == "test")
+    assert (mine["build_id"], mine["current"]) == (build_id(CONFIG), True)
+    assert mine["command"].endswith("--build build/pynq-z2/test/build.json")
+    assert facts["artefact"]["command"] == "spikeloom build --board pynq-z2 --build net"
+
+
+def test_a_build_with_the_name_of_a_preset_is_not_taken_for_it(tmp_path):
+    other = dataclasses.replace(PRESETS["tiny"], state_rows=128)
+    folder = place(tmp_path, "tiny", build_id(other))
+    assert not read_manifest(folder).is_current
+    own = dataclasses.replace(read_manifest(folder), **described(other))
+    own.write(folder)
+    assert read_manifest(folder) == own
+    assert own.is_current
+    assert described(PRESETS["tiny"])["build"] is None

@@ -91,8 +91,9 @@ def test_a_report_without_a_clock_is_refused():
         (["--preset", "none"], "preset must be one of tiny, "),
         (["--no-route"], "--no-route belongs to --target ecp5; "),
         (["--paths", "0"], "--paths must be at least 1, not 0"),
-        (["--time-limit", "0"], "--time-limit must be above 0, not 0"),
-        (["--time-limit", "nan"], "--time-limit must be above 0, not nan"),
+        (["--time-limit", "0"], "--time-limit must be above 0 and finite, not 0"),
+        (["--time-limit", "nan"], "--time-limit must be above 0 and finite, not nan"),
+        (["--time-limit", "inf"], "--time-limit must be above 0 and finite, not inf"),
     ],
 )
 def test_bad_use_takes_one_line_and_code_2(capsys, arguments, message):

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include DUT_PORTS
 
@@ -26,11 +27,33 @@ struct Random {  // xorshift64*
     }
 };
 
+struct Camera {  // a sender of the 4-phase handshake, high active; each event not before its cycle
+    std::vector<uint32_t> addresses;
+    std::vector<uint64_t> starts;
+    size_t next = 0;
+    bool request = false, back = true;
+
+    void step(Dut& dut, uint64_t now) {
+#ifdef SENSOR
+        bool acknowledge = dut.aer_acknowledge();
+        if (request && acknowledge) request = false, back = false, next++;
+        else if (!request && !acknowledge) back = true;
+        if (!request && back && next < starts.size() && now >= starts[next]) {
+            dut.aer_address(addresses[next]);
+            request = true;
+        }
+        dut.aer_request(request);
+#endif
+    }
+};
+
 struct Core {
     Dut dut;
+    Camera camera;
     uint64_t cycles = 0;
 
     void settle() {
+        camera.step(dut, cycles);
         dut.aclk(0);
         dut.eval();
     }
@@ -65,6 +88,15 @@ uint64_t core_cycles(const Core* core) { return core->cycles; }
 
 void core_wait(Core* core, uint64_t n) {
     while (n--) core->settle(), core->rise();
+}
+
+// Gives the camera n events, at cycles from now on; what it still had to send is forgotten.
+void core_camera(Core* core, const uint32_t* addresses, const uint64_t* starts, uint64_t n) {
+    Camera& camera = core->camera;
+    camera.addresses.assign(addresses, addresses + n);
+    camera.starts.assign(starts, starts + n);
+    for (uint64_t& start : camera.starts) start += core->cycles;
+    camera.next = 0;
 }
 
 // Writes n words from `address` on, addresses ahead of answers.  *at is the word that failed.

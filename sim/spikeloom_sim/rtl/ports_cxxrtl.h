@@ -42,4 +42,9 @@ struct Dut {
     OUTPUT_PORT(out_last, p_m__axis__tlast, bool)
     OUTPUT_PORT(out_valid, p_m__axis__tvalid, bool)
     INPUT_PORT(out_ready, p_m__axis__tready, bool)
+#ifdef SENSOR
+    INPUT_PORT(aer_request, p_aer__request, bool)
+    INPUT_PORT(aer_address, p_aer__address, uint32_t)
+    OUTPUT_PORT(aer_acknowledge, p_aer__acknowledge, bool)
+#endif
 };

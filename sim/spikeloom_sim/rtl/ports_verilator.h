@@ -44,4 +44,9 @@ struct Dut {
     OUTPUT_PORT(out_last, m_axis_tlast, bool)
     OUTPUT_PORT(out_valid, m_axis_tvalid, bool)
     INPUT_PORT(out_ready, m_axis_tready, bool)
+#ifdef SENSOR
+    INPUT_PORT(aer_request, aer_request, bool)
+    INPUT_PORT(aer_address, aer_address, uint32_t)
+    OUTPUT_PORT(aer_acknowledge, aer_acknowledge, bool)
+#endif
 };

@@ -102,7 +102,7 @@ class Cxxrtl(Compiler):
         script = f"read_rtlil core.il; write_cxxrtl {' '.join(self.flags[:2])} core.cc"
         _run([sys.executable, "-c", _RUN_YOSYS, "-q", "-p", script], folder)
         include = package / "share" / "include" / "backends" / "cxxrtl" / "runtime"
-        defines = [*self.defines, f"-DCORE_CLASS=p_{TOP.replace('_', '__')}"]
+        defines = [*self.defines, *_sensor(text), f"-DCORE_CLASS=p_{TOP.replace('_', '__')}"]
         _run(
             [_program("g++"), *self.flags[2:], "-shared", f"-I{include}", *defines,
              self.sources[0], "-o", LIBRARY],
@@ -153,13 +153,18 @@ class Verilator(Compiler):
         _run(
             [_program("g++"), self.std_flag, "-O2", "-fPIC", "-shared", "-Iobj",
              f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}",
-             '-DDUT_PORTS="ports_verilator.h"', "harness.cpp",
+             '-DDUT_PORTS="ports_verilator.h"', *_sensor(text), "harness.cpp",
              *(f"obj/{name}" for name in archives), "-pthread", "-latomic", "-o", LIBRARY],
             folder,
         )  # fmt: skip
 
 
 COMPILERS: dict[str, type[Compiler]] = {c.engine: c for c in (Cxxrtl, Verilator)}
+
+
+def _sensor(text: str) -> list[str]:
+    """Return what tells the harness that the design has the pins of a camera."""
+    return ["-DSENSOR"] if "aer_request" in text else []
 
 
 def _package_folder(module: str, distribution: str) -> Path:

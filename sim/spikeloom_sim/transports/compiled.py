@@ -7,6 +7,7 @@ from ctypes import c_int, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .build import COMPILERS
 from .design import Design, version
@@ -19,6 +20,7 @@ _FUNCTIONS: Functions = {
     "core_close": (None, (c_void_p,)),
     "core_cycles": (c_uint64, (c_void_p,)),
     "core_wait": (None, (c_void_p, c_uint64)),
+    "core_camera": (None, (c_void_p, c_void_p, c_void_p, c_uint64)),
     "core_write": (c_int, (c_void_p, c_uint32, c_void_p, c_uint64, c_uint64, c_void_p)),
     "core_read": (c_int, (c_void_p, c_uint32, c_void_p, c_uint64, c_uint64, c_void_p)),
     "core_exchange": (
@@ -72,6 +74,12 @@ class CompiledCore:
         )  # fmt: skip
         sent, taken, cycles = (int(c) for c in counts)
         return Exchanged(Status(status), sent, out[:taken].copy(), cycles)
+
+    def camera(self, addresses: Words, starts: NDArray[np.uint64]) -> None:
+        """Let a camera send events, each not before its cycle from now on."""
+        self._library.core_camera(
+            self._handle, addresses.ctypes.data, starts.ctypes.data, len(addresses)
+        )
 
     @property
     def cycles(self) -> int:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spikeloom.spec.errors import EngineError
+from spikeloom.spec.errors import EngineError, UsageError
 
 from .design import Design, version
 from .options import SimOptions
@@ -45,6 +46,10 @@ class PysimCore:
     def cycles(self) -> int:
         """Clock cycles simulated so far."""
         return self._cycles
+
+    def camera(self, addresses: Words, starts: NDArray[np.uint64]) -> None:
+        """Refuse: there is no camera here."""
+        raise UsageError("pysim has no camera at the pins; take cxxrtl or verilator")
 
     def close(self) -> None:
         """Let the testbench end; a coroutine may not be dropped while it waits."""

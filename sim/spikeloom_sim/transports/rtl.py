@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from .options import SimOptions
 
 Words = NDArray[np.uint32]
 Beats = NDArray[np.uint64]
+
+_CONTROL = regmap.SENSOR_BY_NAME["SENSOR_CONTROL"]
 
 BUS_CYCLES_FIXED = 1000
 BUS_CYCLES_PER_WORD = 64
@@ -61,6 +64,9 @@ class SimulatedCore(Protocol):
     ) -> Exchanged:
         """Send one packet and take one; ``stalls`` of input and output in 1/65536."""
 
+    def camera(self, addresses: Words, starts: NDArray[np.uint64]) -> None:
+        """Let a camera at the pins send events, each not before its cycle from now on."""
+
     @property
     def cycles(self) -> int:
         """Clock cycles simulated so far."""
@@ -90,6 +96,7 @@ class RtlTransport:
         self._options = options
         self._facts = facts
         self._n_exchanges = 0
+        self._events: tuple[Words, NDArray[np.uint64]] | None = None
 
     def read32(self, address: int) -> int:
         """Return the word at ``address``; see :meth:`read_block`."""
@@ -112,6 +119,23 @@ class RtlTransport:
         limit = BUS_CYCLES_FIXED + BUS_CYCLES_PER_WORD * len(words)
         status, at = self._open.write(address & ~3, words, limit)
         self._check_bus("write", address, status, at, limit)
+        if self._events and address == _CONTROL.offset and int(words[0]) & _CONTROL.mask("SOURCE"):
+            self._open.camera(*self._events)
+            self._events = None
+
+    def camera(self, addresses: NDArray[Any], cycles: NDArray[Any]) -> None:
+        """Have a camera at the pins of a build with the sensor input.
+
+        Parameters
+        ----------
+        addresses
+            Whole numbers (events,): what is on the address lines; the levels are high active.
+        cycles
+            Whole numbers (events,), never decreasing: clock cycles from the moment in which
+            ``SENSOR_CONTROL.SOURCE`` is next set to that in which each request rises at the
+            earliest.
+        """
+        self._events = np.array(addresses, np.uint32), np.array(cycles, np.uint64)
 
     def read_block(self, address: int, n_words: int) -> Words:
         """Return consecutive words; raises as :meth:`write_block`."""
@@ -131,6 +155,14 @@ class RtlTransport:
         beats = np.ascontiguousarray(beats, np.uint64)
         if not len(beats):
             raise UsageError("a packet must have at least one beat, not 0")
+        return self._exchange(beats, capacity, budget_cycles)
+
+    def receive_all(self, capacity: int, budget_cycles: int) -> Iterator[Beats]:
+        """Yield the packets that the core sends by itself; errors are those of :meth:`exchange`."""
+        while True:
+            yield self._exchange(np.zeros(0, np.uint64), capacity, budget_cycles)
+
+    def _exchange(self, beats: Beats, capacity: int, budget_cycles: int) -> Beats:
         options = self._options
         limit = int(budget_cycles / ((1 - options.stall_in) * (1 - options.stall_out)))
         stalls = (int(options.stall_in * 65536), int(options.stall_out * 65536))

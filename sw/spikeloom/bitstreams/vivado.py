@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..board.hwh import hwh_text
@@ -16,11 +17,26 @@ from ..spec.build import build_id
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError, UsageError
 from .boards import Board, recipes_folder
-from .manifest import Manifest, describe, sources_digest
+from .manifest import (
+    Manifest,
+    build_files,
+    choice,
+    describe,
+    described,
+    read_manifest,
+    sources_digest,
+)
 from .settings import VERILOG_FILE, Pin, settings_tcl
 
 VIVADO = ("vivado", "-mode", "batch", "-notrace", "-source", "build.tcl")
 RESULTS = ("spikeloom.bit", "spikeloom.hwh", "spikeloom.xsa")
+RESULT_FILE = "result.json"
+UTILIZATION_FILE = "utilization.rpt"
+CELLS = {"LUTs": "LUT", "Registers": "FF", "Block RAM Tile": "RAMB36", "DSPs": "DSP"}
+"""Rows of Vivado's report of utilization, of all devices, and the names of the cells here."""
+_ROW = re.compile(
+    r"^\| *(?:Slice |CLB )?(LUTs|Registers|Block RAM Tile|DSPs)\*? *\| *(\d+(?:\.\d+)?) *\|", re.M
+)
 SHARED = ("build", "check", "package_ip", "design", "implement")
 NOT_RUN = "not yet run in Vivado: written, and checked against a stub of its commands only"
 VERSIONS = "2022.1 to 2025.2"
@@ -31,15 +47,19 @@ def sources(
 ) -> dict[str, bytes]:
     """Return every file of the folder that Vivado needs, by name."""
     common = recipes_folder() / "common"
-    scripts = [*SHARED, f"ps_{board.family}"]
-    out = {f"{name}.tcl": (common / f"{name}.tcl").read_bytes() for name in scripts}
+    out = {name: (common / name).read_bytes() for name in _script_names(board)}
     out["settings.tcl"] = settings_tcl(board, config, clock_mhz, pins).encode()
     out[VERILOG_FILE] = verilog.encode()
+    out |= build_files(config)
     # What the driver will find; Vivado writes its own, with the same names and addresses.
     out["expected.hwh"] = hwh_text(config, family=board.family, clock_mhz=clock_mhz).encode()
     if board.pins_file:
         out[board.pins_file.name] = board.pins_file.read_bytes()
     return out
+
+
+def _script_names(board: Board) -> list[str]:
+    return [f"{name}.tcl" for name in (*SHARED, f"ps_{board.family}")]
 
 
 def prepare(board: Board, config: BuildConfig, folder: Path, clock_mhz: float) -> Manifest:
@@ -53,9 +73,11 @@ def prepare(board: Board, config: BuildConfig, folder: Path, clock_mhz: float) -
     from spikeloom_hw.emit import emit_verilog
 
     files = sources(board, config, clock_mhz, emit_verilog(config), pins_of(config))
+    manifest = prepared(board, config, clock_mhz, files)
+    if sources_digest(_present(folder, files)) != manifest.sources_sha256:
+        _forget_results(folder)  # they are of other sources
     for name, data in files.items():
         write_atomically(folder / name, data)
-    manifest = prepared(board, config, clock_mhz, files)
     manifest.write(folder)
     return manifest
 
@@ -66,8 +88,7 @@ def prepared(
     """Return the manifest of a folder with the :func:`sources` ``files``."""
     return Manifest(
         board=board.name,
-        preset=config.name,
-        build_id=build_id(config),
+        **described(config),
         state="prepared",
         command=command(board, config, clock_mhz),
         clock_mhz=clock_mhz,
@@ -94,7 +115,7 @@ def pins_of(config: BuildConfig) -> list[Pin]:
 def command(board: Board, config: BuildConfig, clock_mhz: float) -> str:
     """Return the command that makes the folder."""
     clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
-    return f"spikeloom build --board {board.name} --preset {config.name}{clock}"
+    return f"spikeloom build --board {board.name} {choice(config)}{clock}"
 
 
 def elsewhere(folder: Path) -> str:
@@ -117,8 +138,7 @@ def run(folder: Path, manifest: Manifest, seconds: float) -> Manifest:
             f"{folder} is ready, but Vivado ({VERSIONS}) is not on PATH; on a machine that has it "
             f"run: {elsewhere(folder)}"
         )
-    for name in RESULTS:
-        (folder / name).unlink(missing_ok=True)
+    _forget_results(folder)
     log = folder / "vivado-output.log"
     try:
         with log.open("wb") as stream:
@@ -135,24 +155,63 @@ def run(folder: Path, manifest: Manifest, seconds: float) -> Manifest:
     return _built(folder, manifest)
 
 
+def collect(board: Board, config: BuildConfig, folder: Path) -> Manifest:
+    """Return the manifest of a prepared folder in which Vivado has run elsewhere, and write it.
+
+    Raises
+    ------
+    ArtefactError
+        If the folder has no manifest, or a damaged one.
+    UsageError
+        If it is for another board or build, or its sources are not those that were prepared.
+    EngineError
+        If Vivado has left a file missing.
+    """
+    manifest = read_manifest(folder)
+    wanted, found = (board.name, build_id(config)), (manifest.board, manifest.build_id)
+    if wanted != found:
+        raise UsageError(
+            f"{folder} must be of build {wanted[1]} for {wanted[0]}, not {found[1]} for {found[0]}"
+        )
+    names = [*_script_names(board), "settings.tcl", VERILOG_FILE, "expected.hwh"]
+    names += [board.pins_file.name] if board.pins_file else []
+    if sources_digest(_present(folder, [*names, *build_files(config)])) != manifest.sources_sha256:
+        raise UsageError(
+            f"the sources in {folder} must be those of its manifest, and are not; "
+            f"prepare it again: {manifest.command_in(folder)} --out {shlex.quote(str(folder))}"
+        )
+    return _built(folder, manifest)
+
+
+def _present(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Return those of the files that are there."""
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
+
+
+def _forget_results(folder: Path) -> None:
+    for name in (*RESULTS, RESULT_FILE, UTILIZATION_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
 def _built(folder: Path, manifest: Manifest) -> Manifest:
-    missing = [name for name in (*RESULTS, "result.json") if not (folder / name).is_file()]
+    missing = [name for name in (*RESULTS, RESULT_FILE) if not (folder / name).is_file()]
     if missing:
         raise EngineError(
             f"Vivado must leave {', '.join(RESULTS)} in {folder}; {missing[0]} is not"
         )
     try:
-        result = json.loads((folder / "result.json").read_text("utf-8"))
+        result = json.loads((folder / RESULT_FILE).read_text("utf-8"))
         tools = {"vivado": str(result["vivado"])}
         reached = float(result["clock_reached_mhz"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"{folder}/result.json must say version and clock: {error}") from None
+        raise EngineError(f"{folder / RESULT_FILE} must say version and clock: {error}") from None
     built = Manifest(
         **{
             **vars(manifest),
             "state": "built",
             "tools": tools,
             "clock_reached_mhz": reached,
+            "resources": _resources(folder / UTILIZATION_FILE),
             "files": {name: describe(folder / name) for name in RESULTS},
             "note": "",
         }
@@ -165,3 +224,11 @@ def _reason(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").splitlines()
     errors = [line.strip() for line in lines if line.startswith(("ERROR", "spikeloom:"))]
     return "; ".join((errors or [line for line in lines if line.strip()])[-2:]) or "it said nothing"
+
+
+def _resources(report: Path) -> dict[str, float]:
+    """Return the cells in use by Vivado's report, or nothing if it left none."""
+    if not report.is_file():
+        return {}
+    found = _ROW.findall(report.read_text("utf-8", "replace"))
+    return {CELLS[row]: float(used) for row, used in reversed(found)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..artefact import Artefact
 from ..spec import regmap
 from ..spec.build import build_id
-from ..spec.config import PRESETS
+from ..spec.config import PRESETS, SENSOR_SUFFIX, preset
 from ..spec.errors import (
     CompatError,
     DeviceError,
@@ -23,6 +23,7 @@ from ..spec.errors import (
 from ..spec.manifest import BuildFacts
 from ..spec.memmap import memory_map
 from .answer import Answer, decode
+from .camera import Camera
 from .inputs import Inputs, InputWords
 from .latency import Latency, measure
 from .live import Stream
@@ -30,6 +31,9 @@ from .loaded import Loaded, prepare
 from .registers import Registers, flags, pack_register
 from .result import RunResult, result_of
 from .transport import Packet, Transport, answers
+
+if TYPE_CHECKING:
+    from ..events import SensorSetup
 
 PACKET_BEATS = 1 << 19
 """Beats of a packet, in either direction, above which a run is split (4 MiB)."""
@@ -117,13 +121,15 @@ class Board:
         wanted = {name: getattr(build.config, name.lower()) for name in _SIZES}
         if found == build.id and sizes == wanted:
             return
-        names = [config.name for config in PRESETS.values() if build_id(config) == found]
+        known = [preset(name + end) for name in PRESETS for end in ("", SENSOR_SUFFIX)]
+        names = [f"--preset {config.name}" for config in known if build_id(config) == found]
         details = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        preset = names[0] if names else "PRESET"
+        choice = names[0] if names else "--build FILE, the parameters of that build"
         raise CompatError(
             f"the artefact is compiled for build {build.id} ({build.config.name}), but the core "
             f"at {self.transport.name} is build {found} ({details}); load the bitstream of "
-            f"{build.config.name}, or compile for the core: spikeloom compile --preset {preset}"
+            f"{build.config.name} (spikeloom doctor --board says where it is), or compile for the "
+            f"core: spikeloom compile {choice}"
         )
 
     def load(self, artefact: Artefact, probe: str | None = None, verify: bool = True) -> None:
@@ -142,12 +148,16 @@ class Board:
         Raises
         ------
         ArtefactError, CompatError, LinkError, UsageError
-            Before anything is written.
+            Before anything is written, also for what is no artefact at all.
         DeviceError
             If a memory reads back other words than were written.
         DeviceTimeout
             If the core does not become ready.
         """
+        if not isinstance(artefact, Artefact):
+            raise UsageError(
+                f"load takes an artefact, not {artefact!r}; read one with read_artefact(folder)"
+            )
         loaded = prepare(artefact, probe)
         self.connect(loaded.build)
         self._loaded, self._running = None, False
@@ -202,8 +212,7 @@ class Board:
         words = InputWords(inputs, loaded.input, loaded.inputs)
         if samples_per_packet is None:
             samples_per_packet = _samples_per_packet(words, loaded)
-        elif samples_per_packet < 1:
-            raise UsageError(f"samples_per_packet must be at least 1, not {samples_per_packet}")
+        _check_count("samples_per_packet", samples_per_packet)
         if not self._running:
             self._recover()
         try:
@@ -256,6 +265,22 @@ class Board:
         loaded = self._require_loaded()
         return Stream(self.run, loaded.input, source, window_us=window_us, **options)
 
+    def camera(self, setup: SensorSetup, clock_hz: float | None = None) -> Camera:
+        """Let an event camera at the core's pins feed the network; a build with ``sensor``.
+
+        >>> with board.camera(setup) as camera:  # doctest: +SKIP
+        ...     for result in camera:
+        ...         print(result.prediction[0], camera.counters()["EVENTS"])
+
+        Each ``result`` is a :class:`RunResult` of one sample.  ``clock_hz`` is for engines that
+        know no clock.  Raises what :class:`~.camera.Camera` does, and :class:`UsageError` if
+        nothing is loaded.
+        """
+        loaded = self._require_loaded()
+        if not self._running:
+            self._recover()
+        return Camera(self.transport, loaded, setup, clock_hz, self._check_errors, self.reset)
+
     def latency(self, inputs: Inputs, repeats: int = 20) -> Latency:
         """Return how long ``inputs``, as one packet, take in core, link and Python.
 
@@ -263,8 +288,7 @@ class Board:
         """
         loaded = self._require_loaded()
         words = InputWords(inputs, loaded.input, loaded.inputs)
-        if repeats < 1:
-            raise UsageError(f"repeats must be at least 1, not {repeats}")
+        _check_count("repeats", repeats)
         n = words.n_samples
         self.run(inputs, n)  # brings the core into its running state
         packet = _packet(loaded, words, 0, n)
@@ -324,6 +348,11 @@ class Board:
         self._registers.write("CONTROL", _CONTROL.mask("RUN"))
         self._registers.wait("STATUS", "READY", self._ready_timeout_s)
         self._running = True
+
+
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise UsageError(f"{name} must be an integer of at least 1, not {value!r}")
 
 
 def _packet(loaded: Loaded, words: InputWords, first: int, stop: int) -> Packet:

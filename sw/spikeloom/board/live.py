@@ -130,7 +130,8 @@ class Stream:
         The network's input: (2, height, width) with axes channels_first, or
         (height, width, 2), or flat 2 * height * width; channel 0 is OFF, 1 is ON.
     source
-        A file of events, or an iterable of :class:`spikeloom.events.Events` in order of time.
+        A file of events, :class:`spikeloom.events.Events`, or an iterable of them in order of
+        time.
     window_us
         Microseconds of a window; a window is one sample, cut into ``facts.ticks`` ticks.
     speed
@@ -138,10 +139,12 @@ class Stream:
         recording.
     queue_windows
         Windows that may wait for the board.
-    crop, downscale
+    crop
         As in :func:`spikeloom.events.frames`.
-    max_magnitude
-        The most events of a pixel in a tick; more are left out and counted.
+    downscale, max_magnitude
+        As in :func:`spikeloom.events.frames`; by default those of the encoder that the network
+        was trained with, if it made frames, else 1.  Events of a pixel beyond ``max_magnitude``
+        in a tick are left out and counted.
 
     Raises
     ------
@@ -161,8 +164,8 @@ class Stream:
         speed: str = "full",
         queue_windows: int = 8,
         crop: tuple[int, int, int, int] | None = None,
-        downscale: int = 1,
-        max_magnitude: int = 1,
+        downscale: int | None = None,
+        max_magnitude: int | None = None,
     ) -> None:
         if speed not in SPEEDS:
             raise UsageError(f"speed must be one of {', '.join(SPEEDS)}, not {speed!r}")
@@ -179,7 +182,12 @@ class Stream:
         self._source = source
         self._window_us = window_us
         self._real = speed == "real"
-        self._options = {"crop": crop, "downscale": downscale, "max_magnitude": max_magnitude}
+        trained = facts.encoder if facts.encoder.get("kind") == "frames" else {}
+        given = {"downscale": downscale, "max_magnitude": max_magnitude}
+        self._options = {
+            "crop": crop,
+            **{k: trained.get(k, 1) if v is None else v for k, v in given.items()},
+        }
         self._queue: queue.Queue[_Sample | None] = queue.Queue(queue_windows)
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -324,7 +332,14 @@ class Stream:
             from ..events import iterate_events
 
             return iterate_events(self._source)
-        return self._source  # type: ignore[no-any-return]
+        if hasattr(self._source, "between"):
+            return [self._source]
+        if not isinstance(self._source, Iterable):
+            raise DataError(
+                "source must be a file of events, or Events piece by piece, not "
+                f"{type(self._source).__name__}"
+            )
+        return self._source
 
     def _fit(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring (ticks, 2, height, width) to the axes of the network's input."""
@@ -368,6 +383,8 @@ def windows(pieces: Iterable[Any], window_us: int) -> Iterator[Cut]:
     rest: Any = None
     start: int | None = None
     for piece in pieces:
+        if not all(hasattr(piece, name) for name in ("t", "x", "y", "p", "between")):
+            raise DataError(f"each piece of a source must be Events, not {type(piece).__name__}")
         if not len(piece):
             continue
         rest = piece if rest is None else _joined(rest, piece)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import itertools
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -118,12 +119,36 @@ class PynqTransport:
         answer is yielded when the next one has been started.  Two buffers per direction are
         kept until the end, larger ones taken as needed.
         """
+        with self._recovering() as slots:
+            yield from self._overlapped(packets, slots)
+
+    def receive_all(self, capacity: int, budget_cycles: int) -> Iterator[NDArray[np.uint64]]:
+        """Yield the packets that the core sends by itself, each of at most ``capacity`` beats.
+
+        There is a buffer for the next packet before one is yielded.  It goes on until it is
+        closed, which resets core and DMA, or until a packet takes longer than its budget.
+        """
+        with self._recovering() as slots:
+            self._check_length("packet", capacity)
+            deadline_s = max(self._min_deadline_s, budget_cycles / self._clock_hz)
+            slots[0].expect(capacity)
+            self._receive(slots[0])
+            for slot, following in itertools.cycle((slots, slots[::-1])):
+                self.dma.wait(deadline_s, [S2MM])
+                n_beats = self._received_beats(capacity)
+                following.expect(capacity)
+                self._receive(following)
+                yield slot.take(n_beats)
+
+    @contextlib.contextmanager
+    def _recovering(self) -> Iterator[list[Slot]]:
+        """Give two slots, and leave core and DMA reset after any error."""
         with contextlib.ExitStack() as held:
             slots = [Slot(self._buffer, held) for _ in range(2)]
             try:
                 if not self._clean:
                     self._reset_dma()
-                yield from self._overlapped(packets, slots)
+                yield slots
             except DataError:
                 if any(slot.n_beats for slot in slots):
                     self._abandon()
@@ -191,14 +216,17 @@ class PynqTransport:
         """Refuse what the DMA cannot carry, before any hardware is touched."""
         if beats.dtype != np.uint64 or beats.ndim != 1:
             raise DataError(f"beats must be a vector of uint64, not {beats.ndim}-d {beats.dtype}")
-        limit = self._max_bytes // BEAT_BYTES
-        for what, n_beats in (("packet", len(beats)), ("answer's capacity", capacity)):
-            if not 1 <= n_beats <= limit:
-                raise DataError(
-                    f"{what} must have from 1 to {limit} beats, which the DMA can carry, "
-                    f"not {n_beats}; run fewer samples per packet, or fewer ticks or probes"
-                )
+        self._check_length("packet", len(beats))
+        self._check_length("answer's capacity", capacity)
         return np.ascontiguousarray(beats)
+
+    def _check_length(self, what: str, n_beats: int) -> None:
+        limit = self._max_bytes // BEAT_BYTES
+        if not 1 <= n_beats <= limit:
+            raise DataError(
+                f"{what} must have from 1 to {limit} beats, which the DMA can carry, "
+                f"not {n_beats}; run fewer samples per packet, or fewer ticks or probes"
+            )
 
     def _buffer(self, n_beats: int) -> Any:
         try:
@@ -258,6 +286,8 @@ def open_pynq(bitfile: str, device: Any = None, **options: Any) -> PynqTransport
     ``options`` are further arguments of :class:`PynqTransport`.
     """
     path = Path(bitfile)
+    if not path.name:
+        raise LinkError(f"a bitstream must be named as a .bit file, not {str(bitfile)!r}")
     for file in (path, path.with_suffix(".hwh")):
         if not file.is_file():
             raise LinkError(

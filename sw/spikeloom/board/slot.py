@@ -39,6 +39,12 @@ class Slot:
         self.sent.flush()
         self.received.flush()
 
+    def expect(self, capacity: int) -> None:
+        """Make room for a packet that comes by itself."""
+        self.received = self._grown(self.received, capacity)
+        self.capacity = capacity
+        self.received.flush()
+
     def take(self, n_beats: int) -> NDArray[np.uint64]:
         """Return a copy of the beats that the device wrote."""
         self.received.invalidate()

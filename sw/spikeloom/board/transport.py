@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Packet:
@@ -65,6 +67,24 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release what the transport holds; it may be called twice."""
+
+
+def unasked(
+    transport: Transport, capacity: int, budget_cycles: int
+) -> Iterator[NDArray[np.uint64]]:
+    """Yield the packets that a core sends by itself, until the iterator is closed.
+
+    ``capacity`` and ``budget_cycles`` are those of each packet.  Raises :class:`UsageError` for a
+    transport without a method ``receive_all``; its errors are those of ``exchange``.
+    """
+    receive_all = getattr(transport, "receive_all", None)
+    if receive_all is None:
+        raise UsageError(
+            f"{transport.name} cannot wait for packets that the core sends by itself; take a PYNQ "
+            "board, or gateware simulated by cxxrtl or verilator"
+        )
+    packets: Iterator[NDArray[np.uint64]] = receive_all(capacity, budget_cycles)
+    return packets
 
 
 def answers(transport: Transport, packets: Iterable[Packet]) -> Iterator[NDArray[np.uint64]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ..files import write_atomically
 from ..report import table, to_json
 from ..spec.errors import UsageError
+from .build_choice import add_build_arguments, chosen_build
+from .ranges import check_counts, check_positive
 
 NAME = "bench"
 HELP = "measure the gateware: cycles and synaptic operations from its own counters"
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clock-mhz", type=float, default=100, metavar="F", help="live: the core's clock (100)"
     )
-    parser.add_argument("--preset", default="pynq-z2", help="build to measure (pynq-z2)")
+    add_build_arguments(parser, "measure")
     parser.add_argument("--engine", default="verilator", help="cxxrtl or verilator (verilator)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures as JSON")
 
@@ -56,14 +58,14 @@ def _live(args: argparse.Namespace) -> int:
     from spikeloom_sim.bench_live import bench_live
 
     from ..datasets.gestures import load_dvs128_gesture
-    from ..spec.config import preset
 
     if not args.dvs128:
         raise UsageError("bench live needs --dvs128 DIR, a folder of DVS128 Gesture")
-    if args.recordings is not None and args.recordings < 1:
-        raise UsageError(f"--recordings must be at least 1, not {args.recordings}")
+    check_counts(args, "recordings")
+    check_positive(args, "clock_mhz")
     samples = load_dvs128_gesture(Path(args.dvs128)).train[: args.recordings]
-    runs = bench_live(preset(args.preset), args.engine, samples, clock_mhz=args.clock_mhz)
+    config = chosen_build(args)
+    runs = bench_live(config, args.engine, samples, clock_mhz=args.clock_mhz)
     rows = [
         (
             r.recording, r.speed, r.counters["events_read"], r.counters["events_dropped"],
@@ -81,7 +83,7 @@ def _live(args: argparse.Namespace) -> int:
     )  # fmt: skip
     print(table(rows, head))
     if args.json:
-        facts = {"preset": args.preset, "engine": args.engine, "clock_mhz": args.clock_mhz}
+        facts = {"preset": config.name, "engine": args.engine, "clock_mhz": args.clock_mhz}
         report = {**facts, "runs": [run.to_dict() for run in runs]}
         write_atomically(args.json, to_json(report).encode())
     return 0
@@ -91,10 +93,8 @@ def _rtl(args: argparse.Namespace) -> int:
     from spikeloom_sim.bench import bench_rtl, to_rows
     from spikeloom_sim.bench_parts import bench_parts
 
-    from ..spec.config import preset
-
     recordings = _recordings(args.nmnist) if args.nmnist else None
-    config = preset(args.preset)
+    config = chosen_build(args)
     figures = [*bench_rtl(config, args.engine), *bench_parts(config, args.engine, recordings)]
     rows = [(f.name, round(f.measured, 3), round(f.bound, 3), f.unit) for f in figures]
     print(table(rows, ("784-128-10, then the parts", "measured", "bound", "unit")))

@@ -1,33 +1,45 @@
-"""The choice of a build: a preset, or a file that ``spikeloom tailor`` wrote."""
+"""The choice of a build: a preset, a file that ``spikeloom tailor`` wrote, or an artefact's."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import MISSING, fields
 from pathlib import Path
 
-from ..spec.config import BuildConfig, preset
+from ..spec.config import BuildConfig, config_from_dict, preset
 from ..spec.errors import UsageError
 
 MAX_BYTES = 1 << 16
 
 
-def add_build_arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    """Add ``--preset`` and ``--build``."""
+def add_build_arguments(
+    parser: argparse.ArgumentParser, verb: str, default: str | None = "pynq-z2"
+) -> None:
+    """Add ``--preset`` and ``--build``; without ``default`` the board has a preset of its own."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--preset", default="pynq-z2", help=f"build to {verb} (pynq-z2)")
-    group.add_argument("--build", metavar="FILE", help="a build's parameters as JSON instead")
+    group.add_argument(
+        "--preset", default=default, help=f"build to {verb} ({default or 'the board has its own'})"
+    )
+    group.add_argument(
+        "--build", metavar="FILE",
+        help="a build's parameters as JSON instead, or an artefact compiled for the build",
+    )  # fmt: skip
 
 
-def chosen_build(args: argparse.Namespace) -> BuildConfig:
-    """Return the build that the arguments name."""
-    return read_build(args.build) if args.build else preset(args.preset)
+def chosen_build(args: argparse.Namespace, default: str = "") -> BuildConfig:
+    """Return the build that the arguments name, or else the preset ``default``."""
+    return read_build(args.build) if args.build else preset(args.preset or default)
 
 
 def read_build(path: str | Path) -> BuildConfig:
-    """Read a build; raises :class:`UsageError` naming the file and what is wrong in it."""
+    """Read a build, from a file or from the folder of an artefact.
+
+    Raises :class:`UsageError` naming the file and what is wrong in it, or
+    :class:`~spikeloom.spec.errors.ArtefactError` for a damaged artefact.
+    """
     file = Path(path)
+    if file.is_dir():
+        return _build_of_artefact(file)
     if not file.is_file():
         raise UsageError(f"build file {file} does not exist")
     if file.stat().st_size > MAX_BYTES:
@@ -36,14 +48,13 @@ def read_build(path: str | Path) -> BuildConfig:
         value = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise UsageError(f"build file {file} is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UsageError(f"build file {file} must hold an object, not {type(value).__name__}")
-    known = {f.name: f.default is MISSING for f in fields(BuildConfig)}
-    for name in sorted(value.keys() - known.keys()):
-        raise UsageError(f"build file {file} has an unknown field {name!r}")
-    for name in sorted({n for n, required in known.items() if required} - value.keys()):
-        raise UsageError(f"build file {file} lacks the field {name!r}")
-    try:
-        return BuildConfig(**value)
-    except UsageError as error:
-        raise UsageError(f"build file {file}: {error}") from None
+    return config_from_dict(f"build file {file}", value)
+
+
+def _build_of_artefact(folder: Path) -> BuildConfig:
+    from ..artefact import read_artefact
+
+    build = read_artefact(folder).manifest.build
+    if build is None:
+        raise UsageError(f"artefact {folder} must be compiled to have a build; it is not")
+    return build.config

@@ -48,12 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--board", help="say which bitstreams there are for this board")
     parser.add_argument("--artefact", metavar="DIR", help="with --board: which one it needs")
-    parser.add_argument("--bitstreams", metavar="DIR", help="with --board: where to look")
+    parser.add_argument(
+        "--bitstreams", metavar="DIR", help="with --board: where to look (bitstreams and build)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Look around; exit code 1 if a part without which nothing works is missing."""
-    if args.board:
+    if args.board is not None:
         from . import doctor_board
 
         return doctor_board.main(args)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..report import table, to_json
+from ..spec.errors import UsageError
 
-FOLDER = "bitstreams"
+if TYPE_CHECKING:
+    from ..spec.config import BuildConfig
+
+FOLDER, BUILT = "bitstreams", "build"
+"""Where the bitstreams of the sources are, and where ``spikeloom build`` puts its own."""
 
 
-def bitstreams_folder(given: str | None) -> Path:
-    """Return the folder of the bitstreams: as given, here, or in the sources."""
+def bitstreams_folders(given: str | None) -> list[Path]:
+    """Return the folders of bitstreams: as given; or here or in the sources, and those built here.
+
+    Raises :class:`UsageError` if the one that is given is not there.
+    """
     if given:
-        return Path(given)
+        if not Path(given).is_dir():
+            raise UsageError(f"--bitstreams must be a folder, and {given} is none")
+        return [Path(given)]
     here = Path(FOLDER)
-    return here if here.is_dir() else Path(__file__).resolve().parents[3] / FOLDER
+    found = here if here.is_dir() else Path(__file__).resolve().parents[3] / FOLDER
+    return [folder for folder in (found, Path(BUILT)) if folder.is_dir()]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -25,17 +37,17 @@ def main(args: argparse.Namespace) -> int:
     from ..bitstreams.manifest import find_manifests
 
     chosen = board(args.board)
-    root = bitstreams_folder(args.bitstreams)
+    roots = bitstreams_folders(args.bitstreams)
     found = [
         _facts(folder, manifest)
-        for folder, manifest in find_manifests(root)
-        if manifest.board == chosen.name
+        for root in roots
+        for folder, manifest in find_manifests(root, chosen.name)
     ]
     need = _need(args.artefact, chosen.name, chosen.preset, found) if args.artefact else None
     if args.json:
         print(to_json({"board": chosen.name, "bitstreams": found, "artefact": need}), end="")
     else:
-        _print(chosen.title, root, found, need)
+        _print(chosen.title, roots, found, need)
     return 1 if need is not None and not need["present"] else 0
 
 
@@ -54,7 +66,7 @@ def _facts(folder: Path, manifest: Any) -> dict[str, Any]:
         "state": state,
         "present": state == "there",
         "clock_mhz": manifest.clock_mhz,
-        "command": manifest.command,
+        "command": manifest.command_in(folder),
         "folder": str(folder),
     }
 
@@ -66,20 +78,30 @@ def _need(path: str, board: str, preset: str, found: list[dict[str, Any]]) -> di
     build = read_artefact(path).manifest.build
     if build is None:
         command = f"spikeloom compile {path} --preset {preset} --out ARTEFACT"
-        return {"build_id": None, "preset": None, "present": False, "command": command}
-    same = [f for f in found if f["build_id"] == build.id]
+        facts = {"build_id": None, "preset": None, "present": False, "folder": None}
+        return {**facts, "command": command}
+    there = [f["folder"] for f in found if f["build_id"] == build.id and f["present"]]
     return {
         "build_id": build.id,
         "preset": build.config.name,
-        "present": any(f["present"] for f in same),
-        "command": f"spikeloom build --board {board} --preset {build.config.name}",
+        "present": bool(there),
+        "folder": there[0] if there else None,
+        "command": f"spikeloom build --board {board} {_choice(build.config, path)}",
     }
 
 
+def _choice(config: BuildConfig, artefact: str) -> str:
+    """Return how a command names the build of an artefact."""
+    from ..spec.config import preset_of
+
+    name = preset_of(config)
+    return f"--preset {name}" if name else f"--build {shlex.quote(artefact)}"
+
+
 def _print(
-    title: str, root: Path, found: list[dict[str, Any]], need: dict[str, Any] | None
+    title: str, roots: list[Path], found: list[dict[str, Any]], need: dict[str, Any] | None
 ) -> None:
-    print(f"bitstreams for {title} in {root}:")
+    print(f"bitstreams for {title} in {' and '.join(map(str, roots)) or FOLDER}:")
     rows = [
         (f["preset"], f["build_id"], "this version" if f["current"] else "ANOTHER VERSION",
          f"{f['clock_mhz']:g}", f["state"])
@@ -94,7 +116,9 @@ def _print(
     if need["build_id"] is None:
         print(f"the artefact is not compiled; run: {need['command']}")
     elif need["present"]:
-        print(f"the artefact needs build {need['build_id']} ({need['preset']}): there")
+        print(
+            f"the artefact needs build {need['build_id']} ({need['preset']}): in {need['folder']}"
+        )
     else:
         print(
             f"the artefact needs build {need['build_id']} ({need['preset']}), which is not there; "

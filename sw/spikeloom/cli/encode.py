@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..spec.errors import UsageError
 from . import files
+from .ranges import check_counts
 
 NAME = "encode"
 HELP = "encode a data set's test samples as an artefact wants them, into an npz for run and verify"
@@ -37,8 +37,7 @@ def main(args: argparse.Namespace) -> int:
     from ..artefact import read_artefact
     from ..train.test_sets import encode_test_set, held_out_speaker
 
-    if args.samples is not None and args.samples < 1:
-        raise UsageError(f"--samples must be at least 1, not {args.samples}")
+    check_counts(args, "samples")
     artefact = read_artefact(args.artefact)
     speaker = args.holdout_speaker
     if speaker is None and args.dataset == artefact.manifest.provenance.get("dataset"):

@@ -9,6 +9,7 @@ from ..files import write_atomically
 from ..report import to_json
 from ..spec.errors import UsageError
 from .build_choice import add_build_arguments, chosen_build
+from .ranges import check_counts, check_positive
 
 NAME = "synth"
 HELP = "resources and timing of a build, without an FPGA vendor's tools"
@@ -46,10 +47,8 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("--no-route belongs to --target ecp5; the others are never routed")
     if args.features and args.target != "xc7":
         raise UsageError("--features belongs to --target xc7")
-    if args.paths < 1:
-        raise UsageError(f"--paths must be at least 1, not {args.paths}")
-    if not args.time_limit > 0:
-        raise UsageError(f"--time-limit must be above 0, not {args.time_limit:g}")
+    check_counts(args, "paths")
+    check_positive(args, "time_limit")
     if args.features:
         return _features(args)
     config = chosen_build(args)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..files import write_atomically
 from ..report import table, to_json
 from ..spec.errors import UsageError
+from .ranges import check_positive
 
 if TYPE_CHECKING:
     from ..artefact import Artefact
@@ -50,10 +51,7 @@ def main(args: argparse.Namespace) -> int:
 
     if args.device not in DEVICES:
         raise UsageError(f"--device must be one of {', '.join(DEVICES)}, not {args.device!r}")
-    for name in ("target_fps", "max_luts", "clock"):
-        value = getattr(args, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+    check_positive(args, "target_fps", "max_luts", "clock")
     if args.target_fps is None and args.max_luts is None:
         raise UsageError("tailor needs --target-fps N or --max-luts N, or both")
     if args.rates and args.input:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from ..report import to_json
-from ..spec.errors import UsageError
 from . import files
+from .ranges import check_counts
 
 NAME = "verify"
 HELP = "compare every spike and potential of every population with the golden model"
@@ -28,11 +28,10 @@ def main(args: argparse.Namespace) -> int:
 
     from ..artefact import read_artefact
 
+    check_counts(args, "samples")
     artefact = read_artefact(args.artefact)
     inputs = files.read_input(args.input)
     if args.samples is not None:
-        if args.samples < 1:
-            raise UsageError(f"--samples must be at least 1, not {args.samples}")
         inputs = inputs[: args.samples] if inputs.ndim else inputs
     outcome = verify_artefact(artefact, args.engine, inputs)
     if args.json:

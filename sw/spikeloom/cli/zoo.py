@@ -12,6 +12,7 @@ from typing import Any
 from ..report import to_json
 from ..spec.errors import CapacityError, DataError, UsageError
 from . import files
+from .ranges import check_counts
 
 NAME = "zoo"
 HELP = "compare trained networks, each in a folder, on the gateware with the golden model"
@@ -19,6 +20,8 @@ EXAMPLE = "spikeloom zoo zoo/* --data-dir DIR --samples 100 --write"
 
 BUILD_FILE = "build.json"
 SAMPLES_FILE = "samples.npz"
+SAMPLES = 20
+"""Samples to run, unless told otherwise."""
 KEPT = 2
 """Samples that are kept with a network, for a comparison without its data set."""
 
@@ -32,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "network are taken",
     )  # fmt: skip
     parser.add_argument("--engine", default="verilator", help="as for spikeloom verify (verilator)")
-    parser.add_argument("--samples", type=int, metavar="N", help="only the first N (20)")
+    parser.add_argument("--samples", type=int, metavar="N", help=f"only the first N ({SAMPLES})")
     parser.add_argument(
         "--write", action="store_true",
         help="write what was measured and the card, and keep the first samples",
@@ -42,9 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Verify each folder; exit code 1 if a network differs from the golden model."""
-    samples = 20 if args.samples is None else args.samples
-    if samples < 1:
-        raise UsageError(f"--samples must be at least 1, not {samples}")
+    check_counts(args, "samples")
+    samples = args.samples or SAMPLES
     if args.write and args.data_dir is None:
         raise UsageError("--write needs --data-dir: it keeps samples of the data set")
     outcomes = []

@@ -111,7 +111,7 @@ def _decompressor(compression: int) -> Callable[[bytes], bytes]:
         if importlib.util.find_spec(package) is None:
             raise DataError(
                 f"this file is compressed and needs the package {package}; "
-                "run: pip install 'spikeloom[events]'"
+                f"run: pip install {package}"
             )
     return names[compression]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
 from .checks import check_identifier
@@ -102,8 +102,9 @@ class BuildConfig:
             ("history_rows", 16, 65536),
             ("link_beats", 16, 65536),
         ):
-            if getattr(self, name) != 0:
-                _power_of_two(name, getattr(self, name), low, high)
+            value = getattr(self, name)
+            if type(value) is not int or value != 0:
+                _power_of_two(name, value, low, high)
         for name in ("graded", "refractory", "current", "multi_spike", "sensor"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
@@ -168,3 +169,29 @@ def preset(name: str) -> BuildConfig:
     if base not in PRESETS:
         raise UsageError(f"preset must be one of {', '.join(PRESETS)}, not {name!r}")
     return PRESETS[base] if base == name else replace(PRESETS[base], name=name, sensor=True)
+
+
+def preset_of(config: BuildConfig) -> str | None:
+    """Return the name of the preset that ``config`` is, or None."""
+    try:
+        return config.name if preset(config.name) == config else None
+    except UsageError:
+        return None
+
+
+def config_from_dict(what: str, value: object) -> BuildConfig:
+    """Return the configuration with the parameters ``value``; those left out have their defaults.
+
+    Raises :class:`UsageError` naming ``what`` and the field that is unknown, missing or wrong.
+    """
+    if not isinstance(value, dict):
+        raise UsageError(f"{what} must hold an object, not {type(value).__name__}")
+    known = {f.name: f.default is MISSING for f in fields(BuildConfig)}
+    for name in sorted(value.keys() - known.keys()):
+        raise UsageError(f"{what} has an unknown field {name!r}")
+    for name in sorted({n for n, required in known.items() if required} - value.keys()):
+        raise UsageError(f"{what} lacks the field {name!r}")
+    try:
+        return BuildConfig(**value)
+    except UsageError as error:
+        raise UsageError(f"{what}: {error}") from None
