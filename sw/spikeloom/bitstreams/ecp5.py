@@ -123,7 +123,7 @@ def _route(
 def _place(seed: int) -> list[str]:
     return [
         "--85k", "--package", "CABGA381", "--speed", "6", "--seed", str(seed),
-        "--json", "netlist.json", "--lpf", LPF_FILE, "--router", "router2",
+        "--json", "netlist.json", "--lpf", LPF_FILE, "--router", "router1",
         "--timing-allow-fail", "--textcfg", "placed.config", "--report", REPORT, "--quiet",
     ]  # fmt: skip
 

@@ -41,7 +41,7 @@ SCRIPT = (
 )
 
 NEXTPNR = (
-    "--85k", "--speed", "6", "--seed", "1", "--json", "netlist.json", "--router", "router2",
+    "--85k", "--speed", "6", "--seed", "1", "--json", "netlist.json", "--router", "router1",
     "--freq", "100", "--timing-allow-fail", "--lpf-allow-unconstrained",
     "--report", "report.json", "--quiet",
 )  # fmt: skip
