@@ -13,8 +13,8 @@ from ..files import write_atomically
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError, UsageError
 from ..synth.design import KEEP_COPIES
+from ..synth.ecp5 import EFFORT, routed_resources
 from ..synth.ecp5 import clock_mhz as reached_mhz
-from ..synth.ecp5 import routed_resources
 from ..synth.netlist import read_netlist
 from ..synth.tools import NEXTPNR_ECP5, YOSYS, require, run_tool
 from .boards import Board
@@ -123,7 +123,7 @@ def _route(
 def _place(seed: int) -> list[str]:
     return [
         "--85k", "--package", "CABGA381", "--speed", "6", "--seed", str(seed),
-        "--json", "netlist.json", "--lpf", LPF_FILE, "--router", "router1",
+        "--json", "netlist.json", "--lpf", LPF_FILE, *EFFORT,
         "--timing-allow-fail", "--textcfg", "placed.config", "--report", REPORT, "--quiet",
     ]  # fmt: skip
 
