@@ -59,7 +59,7 @@ DEVICES = {
         _device("xc7z020", XC7Z020, 100.0),
         _device("zu3", ZU3, 100.0),
         # A DP16KD is half an RAMB36.
-        _device("ecp5-85", LFE5U_85F, 75.0, LUT=2.25, FF=1.45, **{"block RAM": 2.0}),
+        _device("ecp5-85", LFE5U_85F, 75.0, LUT=2.35, FF=1.35, **{"block RAM": 2.0}),
     )
 }
 SHARE = {"LUT": 0.75, "FF": 0.75, "block RAM": 0.75, "multiplier": 1.0}
