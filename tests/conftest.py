@@ -49,34 +49,34 @@ def small_input() -> InputFacts:
     return InputFacts(shape=(6,), ticks=4, encoder={"kind": "none"})
 
 
+def data_folder(variable: str, below: str, holds: str, within: str = "") -> Path:
+    """Return the folder that ``variable`` names, or ``below`` of ../shared/data; skip without it.
+
+    ``holds`` says what is in it, and ``within`` which folder must be there.
+    """
+    default = Path(__file__).resolve().parents[1].parent / "shared" / "data" / below
+    folder = Path(os.environ.get(variable, default))
+    if not (folder / within).is_dir():
+        pytest.skip(f"no {holds} in {folder}; set {variable}")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The folder of the MNIST files, from SPIKELOOM_MNIST or ../shared/data/mnist."""
-    default = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist"
-    folder = Path(os.environ.get("SPIKELOOM_MNIST", default))
-    if not folder.is_dir():
-        pytest.skip(f"no MNIST files in {folder}; set SPIKELOOM_MNIST")
-    return folder
+    return data_folder("SPIKELOOM_MNIST", "mnist", "MNIST files")
 
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """Recorded event files and expected.json: SPIKELOOM_EVENT_FILES or ../shared/data."""
-    default = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "event_files"
-    folder = Path(os.environ.get("SPIKELOOM_EVENT_FILES", default))
-    if not folder.is_dir():
-        pytest.skip(f"no recordings in {folder}; set SPIKELOOM_EVENT_FILES")
-    return folder
+    return data_folder("SPIKELOOM_EVENT_FILES", "event_files", "recordings")
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of the data sets, from SPIKELOOM_DATA or ../shared/data."""
-    default = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    folder = Path(os.environ.get("SPIKELOOM_DATA", default))
-    if not (folder / "nmnist").is_dir():
-        pytest.skip(f"no data sets in {folder}; set SPIKELOOM_DATA")
-    return folder
+    return data_folder("SPIKELOOM_DATA", "", "data sets", within="nmnist")
 
 
 @pytest.fixture(scope="session")

@@ -24,13 +24,11 @@ def artefact(tmp_path):
     return make_artefact(tmp_path / "net")
 
 
-@pytest.fixture(params=["cxxrtl", "pynq-sim"])
+@pytest.fixture(params=["cxxrtl", pytest.param("pynq-sim", marks=pytest.mark.pynq)])
 def board_and_pins(request, artefact, engine_cache):
     """A board, and the simulated core whose pins a camera is at."""
     if request.param == "pynq-sim":
         pytest.importorskip("pynq")
-        if np.__version__ >= "2":
-            pytest.skip("pynq needs numpy below 2")
     transport = open_transport(request.param, artefact)
     pins = transport.device.inner if request.param == "pynq-sim" else transport
     with Board(transport) as board:
@@ -97,8 +95,6 @@ def test_leaving_in_the_middle_of_an_error_says_the_error(artefact, board_and_pi
 @pytest.fixture
 def pynq_board(artefact, engine_cache):
     pytest.importorskip("pynq")
-    if np.__version__ >= "2":
-        pytest.skip("pynq needs numpy below 2")
     from spikeloom_sim.pynq_sim import open_pynq_sim
 
     transport = open_pynq_sim(artefact, min_deadline_s=0.2)
@@ -111,6 +107,7 @@ def too_long(packet, capacity):
     raise DeviceError("more beats than the buffer holds")
 
 
+@pytest.mark.pynq
 @pytest.mark.parametrize(
     ("plant", "error", "match"),
     [

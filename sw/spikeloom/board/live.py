@@ -332,7 +332,7 @@ class Stream:
             from ..events import iterate_events
 
             return iterate_events(self._source)
-        if hasattr(self._source, "between"):
+        if _is_events(self._source):
             return [self._source]
         if not isinstance(self._source, Iterable):
             raise DataError(
@@ -383,7 +383,7 @@ def windows(pieces: Iterable[Any], window_us: int) -> Iterator[Cut]:
     rest: Any = None
     start: int | None = None
     for piece in pieces:
-        if not all(hasattr(piece, name) for name in ("t", "x", "y", "p", "between")):
+        if not _is_events(piece):
             raise DataError(f"each piece of a source must be Events, not {type(piece).__name__}")
         if not len(piece):
             continue
@@ -401,6 +401,11 @@ def windows(pieces: Iterable[Any], window_us: int) -> Iterator[Cut]:
             rest = rest.between(start, int(rest.t[-1]) + 1)
     if rest is not None and start is not None:
         yield Cut(start, rest)
+
+
+def _is_events(value: object) -> bool:
+    """Return whether ``value`` is Events, whose module a board imports only when it reads files."""
+    return all(hasattr(value, name) for name in ("t", "x", "y", "p", "between"))
 
 
 def _joined(a: Any, b: Any) -> Any:

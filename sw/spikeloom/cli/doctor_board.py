@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..report import table, to_json
 from ..spec.errors import UsageError
-
-if TYPE_CHECKING:
-    from ..spec.config import BuildConfig
 
 FOLDER, BUILT = "bitstreams", "build"
 """Where the bitstreams of the sources are, and where ``spikeloom build`` puts its own."""
@@ -74,6 +70,7 @@ def _facts(folder: Path, manifest: Any) -> dict[str, Any]:
 def _need(path: str, board: str, preset: str, found: list[dict[str, Any]]) -> dict[str, Any]:
     """Return which build an artefact needs, and whether its bitstream is there."""
     from ..artefact import read_artefact
+    from ..bitstreams.manifest import choice
 
     build = read_artefact(path).manifest.build
     if build is None:
@@ -86,16 +83,8 @@ def _need(path: str, board: str, preset: str, found: list[dict[str, Any]]) -> di
         "preset": build.config.name,
         "present": bool(there),
         "folder": there[0] if there else None,
-        "command": f"spikeloom build --board {board} {_choice(build.config, path)}",
+        "command": f"spikeloom build --board {board} {choice(build.config, path)}",
     }
-
-
-def _choice(config: BuildConfig, artefact: str) -> str:
-    """Return how a command names the build of an artefact."""
-    from ..spec.config import preset_of
-
-    name = preset_of(config)
-    return f"--preset {name}" if name else f"--build {shlex.quote(artefact)}"
 
 
 def _print(
