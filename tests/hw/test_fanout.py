@@ -100,6 +100,17 @@ def test_a_group_without_runs_takes_one_cycle():
         assert cycles[1] - cycles[0] == 1 + empty
 
 
+@pytest.mark.parametrize("n_runs", [4, CONFIG_GROUPS.runs - 1, CONFIG_GROUPS.runs])
+def test_a_group_may_have_every_run_of_the_table(n_runs):
+    runs = [
+        {"row_base": k % 8, "n_rows": 1, "lanes": 4, "weight_base": k, "lanes_last": 1}
+        for k in range(CONFIG_GROUPS.runs)
+    ]
+    groups = [{"first_run": CONFIG_GROUPS.runs - n_runs, "n_runs": n_runs}]
+    cycles = run_requests(groups, runs, [request(random.Random(2), 0)] * 2)
+    assert len(cycles) == 2 * n_runs
+
+
 @pytest.mark.parametrize("stall_in", PATTERNS)
 @pytest.mark.parametrize("stall_out", PATTERNS)
 def test_random_groups_under_stalls(stall_in, stall_out):
