@@ -328,7 +328,8 @@ class Lane(wiring.Component):
             with m.If(behind):
                 m.d.sync += constant.eq(less5 - h5)
         elif config.parameter_rows:
-            minus_threshold = self._later(m, self._minus_threshold, 1, "minus_threshold")
+            stages = 2 if config.current else 1  # it is read for stage 3 or 4
+            minus_threshold = self._later(m, self._minus_threshold, stages, "minus_threshold")
             with m.If(behind):
                 m.d.sync += constant.eq(minus_threshold)
         if config.refractory:

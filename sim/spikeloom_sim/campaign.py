@@ -12,7 +12,8 @@ same core, and part after a reset, so that nothing may be left behind.
 
 With ``--contract`` the networks are those of :mod:`.random_contract`, on builds that can run all
 of them; with ``--cluster`` as well, on builds of several cores, of which 1 to 4 are in use, as a
-chain or side by side.
+chain or side by side; with ``--options`` on builds in turn that have some of the options
+(:func:`option_builds`), each with networks that it can run.
 Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
 arguments that repeat it alone (``--seed S --first N --networks 1``).
 """
@@ -20,12 +21,15 @@ arguments that repeat it alone (``--seed S --first N --networks 1``).
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +83,58 @@ CLUSTER_BUILDS = (
 )
 """The whole contract on four cores, with links for some long delays, though not for all."""
 
+_OPTIONS: tuple[tuple[dict[str, Any], ...], ...] = (
+    tuple({"lanes": lanes, "state_rows": 512 // lanes} for lanes in (4, 16)),
+    tuple({"weight_bits": bits} for bits in (8, 4, 2)),
+    ({}, {"groups": 4096, "runs": 16384}),
+    ({}, {"parameter_rows": 128}),
+    ({}, {"history_rows": 16384}),
+    ({}, {"graded": True}, {"graded": True, "multi_spike": True}),
+    ({}, {"refractory": True}),
+    ({}, {"current": True}),
+)
+
+
+@cache
+def option_builds() -> tuple[BuildConfig, ...]:
+    """Return builds that have, among them, every mixture of every three of :data:`_OPTIONS`.
+
+    Each has the most mixtures of three that none before it has.
+    """
+
+    def threes(mixture: tuple[int, ...]) -> set[Any]:
+        return set(itertools.combinations(enumerate(mixture), 3))
+
+    mixtures = list(itertools.product(*(range(len(choices)) for choices in _OPTIONS)))
+    left = set().union(*map(threes, mixtures))
+    builds: list[BuildConfig] = []
+    while left:
+        best = max(mixtures, key=lambda mixture: len(threes(mixture) & left))
+        left -= threes(best)
+        values: dict[str, Any] = {"weight_rows": 8192}
+        for choices, choice in zip(_OPTIONS, best, strict=True):
+            values |= choices[choice]
+        builds.append(BuildConfig(f"options-{len(builds)}", **values))
+    return tuple(builds)
+
+
 STALLS = (0.0, 0.1, 0.5, 0.9)
+
+
+class Scope(str, Enum):
+    """Which networks a campaign draws, and on which builds."""
+
+    DENSE = "dense"
+    """Fully connected networks, on builds without options."""
+
+    CONTRACT = "contract"
+    """Networks of the whole contract, on builds with all options."""
+
+    CLUSTER = "cluster"
+    """Networks of the whole contract, on 1 to 4 cores, three of four times as a chain."""
+
+    OPTIONS = "options"
+    """Networks of a part of the contract, each on a build with the options for that part."""
 
 
 @dataclass
@@ -89,8 +144,7 @@ class Outcome:
     engine: str
     seed: int
     first: int
-    contract: bool = False
-    cluster: bool = False
+    scope: Scope = Scope.DENSE
     networks: int = 0
     runs: int = 0
     samples: int = 0
@@ -121,29 +175,30 @@ class Case:
         return next(iter(self.inputs.values())).shape[1]
 
 
-def draw(seed: int, number: int, contract: bool = False, cluster: bool = False) -> Case:
-    """Return case ``number`` of the campaign ``seed``.
-
-    ``contract``: of the whole contract; ``cluster``: of the whole contract on 1 to 4 cores, three
-    of four times as a chain.
-    """
+def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
+    """Return case ``number`` of the campaign ``seed``."""
     rng = np.random.default_rng([seed, number])
-    builds: tuple[BuildConfig, ...] = CONTRACT_BUILDS if contract else BUILDS
+    builds = {
+        Scope.DENSE: BUILDS,
+        Scope.CONTRACT: CONTRACT_BUILDS,
+        Scope.CLUSTER: CLUSTER_BUILDS,
+        Scope.OPTIONS: option_builds(),
+    }[scope]
+    turn = number % len(builds) if scope is Scope.OPTIONS else int(rng.integers(len(builds)))
+    config = builds[turn]
     how: dict[str, Any] = {}
-    if cluster:
-        builds = CLUSTER_BUILDS
-    config = builds[int(rng.integers(len(builds)))]
-    if cluster:
+    if scope is Scope.CLUSTER:
         chain = rng.random() < 0.75
         how["arrangement"] = Arrangement.CHAIN if chain else Arrangement.SIDE_BY_SIDE
         how["n_cores"] = int(rng.integers(1, config.cores + 1))
-    contract = contract or cluster
-    network = _fitting(rng, config, **how) if contract else random_network(rng, config)
+    dense = scope is Scope.DENSE
+    network = random_network(rng, config) if dense else _fitting(rng, config, scope, **how)
     samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))
-    if contract:
-        inputs: dict[str, NDArray[Any]] = {**random_contract_input(rng, network, samples, ticks)}
-    else:
+    inputs: dict[str, NDArray[Any]]
+    if dense:
         inputs = {network.inputs[0].name: random_input(rng, network, samples, ticks)}
+    else:
+        inputs = {**random_contract_input(rng, network, samples, ticks)}
     stalls = {
         "stall_in": float(rng.choice(STALLS)),
         "stall_out": float(rng.choice(STALLS)),
@@ -153,10 +208,10 @@ def draw(seed: int, number: int, contract: bool = False, cluster: bool = False) 
     return Case(number, config, network, inputs, stalls, again, **how)
 
 
-def _fitting(rng: np.random.Generator, config: BuildConfig, **how: Any) -> Network:
+def _fitting(rng: np.random.Generator, config: BuildConfig, scope: Scope, **how: Any) -> Network:
     """Draw networks of the contract until the delays of one fit the build."""
     while True:
-        network = random_contract_network(rng)
+        network = random_contract_network(rng, config if scope is Scope.OPTIONS else None)
         with suppress(CapacityError):
             compile_network(network, config, **how)
             return network
@@ -208,8 +263,7 @@ def campaign(
     first: int,
     networks: int,
     progress: bool,
-    contract: bool = False,
-    cluster: bool = False,
+    scope: Scope = Scope.DENSE,
 ) -> Outcome:
     """Run ``networks`` cases from number ``first`` on; stops at no failure.
 
@@ -219,10 +273,10 @@ def campaign(
     for name, value, least in (("networks", networks, 1), ("seed", seed, 0), ("first", first, 0)):
         if value < least:
             raise UsageError(f"{name} must be at least {least}, not {value}")
-    outcome = Outcome(engine, seed, first, contract, cluster)
+    outcome = Outcome(engine, seed, first, scope)
     start = time.perf_counter()
     for number in range(first, first + networks):
-        case = draw(seed, number, contract, cluster)
+        case = draw(seed, number, scope)
         try:
             wrong = run_case(case, engine, outcome)
         except (EngineError, UsageError):
@@ -231,7 +285,7 @@ def campaign(
             wrong = f"{type(error).__name__}: {error}"
         outcome.networks += 1
         if wrong is not None:
-            whole = " --cluster" if cluster else " --contract" if contract else ""
+            whole = "" if scope is Scope.DENSE else f" --{scope.value}"
             repeat = f"--engine {engine} --seed {seed} --first {number} --networks 1{whole}"
             outcome.failures.append(f"network {number} ({repeat}): {wrong}")
             print(outcome.failures[-1], file=sys.stderr, flush=True)
@@ -259,17 +313,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--engine", default="verilator", help="pysim, cxxrtl or verilator (verilator)"
     )
-    parser.add_argument("--contract", action="store_true", help="networks of the whole contract")
-    parser.add_argument(
-        "--cluster", action="store_true", help="networks of the whole contract on 1 to 4 cores"
-    )
+    kinds = parser.add_mutually_exclusive_group()
+    for scope, text in (
+        (Scope.CONTRACT, "networks of the whole contract"),
+        (Scope.CLUSTER, "networks of the whole contract on 1 to 4 cores"),
+        (Scope.OPTIONS, "builds that have some options of the contract"),
+    ):
+        kinds.add_argument(
+            f"--{scope.value}", help=text,
+            dest="scope", action="store_const", const=scope, default=Scope.DENSE,
+        )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
     args = parser.parse_args(argv)
     print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
     try:
         outcome = campaign(
-            *(args.engine, args.seed, args.first, args.networks),
-            *(True, args.contract, args.cluster),
+            args.engine, args.seed, args.first, args.networks, progress=True, scope=args.scope
         )
     except (EngineError, UsageError) as error:
         print(f"campaign: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Random networks over the whole arithmetic contract, whatever a build takes today.
+"""Random networks over the whole arithmetic contract, or over what one build takes of it.
 
 Every kind of projection, every neuron model, several inputs, signed events, delays, shifts
 and recurrence.  Their accumulators cannot overflow: :func:`worst_case` counts with the
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeloom.spec import numfmt
+from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import NetworkError
 from spikeloom.spec.network import (
     Conv2d,
@@ -51,9 +52,15 @@ _RANGES = {
 }
 
 
-def random_contract_network(rng: Rng) -> Network:
-    """Return a random network of the whole contract that cannot overflow."""
+def random_contract_network(rng: Rng, config: BuildConfig | None = None) -> Network:
+    """Return a random network that cannot overflow.
+
+    It is of the whole contract, or of the options that the build ``config`` has, whose memories
+    may still be too small for it.
+    """
     inputs = tuple(_input(rng, i) for i in range(int(rng.integers(1, 4))))
+    if config is not None:
+        inputs = _suited_inputs(inputs, config)
     populations: list[Population] = []
     drafts: list[Projection] = []
     for layer in range(int(rng.integers(1, 5))):
@@ -64,6 +71,9 @@ def random_contract_network(rng: Rng) -> Network:
         drafts.append(_projection(rng, source, population, kind, weights, 0))
         populations.append(population)
     drafts += _extra(rng, inputs, populations, {(d.source, d.destination) for d in drafts})
+    if config is not None:
+        populations = [_suited_population(p, config) for p in populations]
+        drafts = _suited_projections(rng, drafts, inputs, populations, config)
     everything: list[Source] = [*inputs, *populations]
     sources = {p.name: p for p in everything}
     projections: list[Projection] = []
@@ -288,6 +298,60 @@ def _population(rng: Rng, name: str, shape: Shape) -> Population:
         current_decay=_parameter(rng, "current_decay", shape) if has_current else None,
         multi_spike=multi_spike,
     )
+
+
+def _suited_inputs(
+    inputs: tuple[InputPopulation, ...], config: BuildConfig
+) -> tuple[InputPopulation, ...]:
+    inputs = inputs if config.groups else inputs[:1]
+    return tuple(replace(p, signed=p.signed and config.graded) for p in inputs)
+
+
+def _suited_population(population: Population, config: BuildConfig) -> Population:
+    """Return the population less what the build lacks: the first neuron's parameters for all."""
+    values: dict[str, Any] = {}
+    if not config.parameter_rows:
+        for name in _RANGES:
+            value = getattr(population, name)
+            values[name] = None if value is None else value.flat[0]
+    if not config.refractory:
+        values["refractory"] = 0
+    if not config.current:
+        values["current_decay"] = None
+    if not config.multi_spike:
+        values["multi_spike"] = False
+    return replace(population, **values)
+
+
+def _suited_projections(
+    rng: Rng,
+    drafts: list[Projection],
+    inputs: tuple[InputPopulation, ...],
+    populations: list[Population],
+    config: BuildConfig,
+) -> list[Projection]:
+    """Return the projections that the build can have, less what it lacks."""
+    everything: list[Source] = [*inputs, *populations]
+    place = {p.name: i for i, p in enumerate(everything)}
+    sizes = {p.name: p.n_neurons for p in everything}
+    low, high = numfmt.signed_range(config.weight_bits)
+    suited = []
+    for draft in drafts:
+        values: dict[str, Any] = {}
+        weights = draft.weights
+        if not config.groups and not isinstance(draft.kind, Dense):
+            values["kind"] = Dense()
+            weights = _weights(rng, (sizes[draft.destination], sizes[draft.source]))
+            weights = np.clip(weights, *numfmt.signed_range(draft.weight_bits))
+        if not config.graded:
+            values["shift"] = 0
+        delayed = config.groups if place[draft.source] < len(inputs) else config.history_rows
+        if not delayed:
+            if place[draft.source] >= place[draft.destination]:
+                continue
+            values["delay"] = 0
+        suited.append(replace(draft, weights=np.clip(weights, low, high), **values))
+    return suited
 
 
 def _parameter(rng: Rng, name: str, shape: Shape) -> NDArray[np.int32]:

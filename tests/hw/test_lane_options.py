@@ -26,23 +26,22 @@ from spikeloom_hw.control import DIGITS
 ROWS = 16
 PARAMETER_ROWS = 8
 BASE = replace(LANE_CONFIG, state_rows=ROWS)
-BUILDS = {
-    "plain": BASE,
-    "refractory": replace(BASE, refractory=True),
-    "current": replace(BASE, current=True),
-    "parameters": replace(BASE, parameter_rows=PARAMETER_ROWS),
-    "graded": replace(BASE, graded=True),
-    "multi-spike": replace(BASE, graded=True, multi_spike=True),
-    "multi-spike and refractory": replace(BASE, graded=True, multi_spike=True, refractory=True),
-    "all": replace(
-        BASE,
-        graded=True,
-        multi_spike=True,
-        refractory=True,
-        current=True,
-        parameter_rows=PARAMETER_ROWS,
-    ),
+OPTIONS = {
+    "graded": {"graded": True},
+    "multi-spike": {"graded": True, "multi_spike": True},
+    "refractory": {"refractory": True},
+    "current": {"current": True},
+    "parameters": {"parameter_rows": PARAMETER_ROWS},
 }
+BUILDS = {"plain": BASE}
+"""Every mixture of the options: what each is right with can go wrong with another one missing."""
+for _option, _values in OPTIONS.items():
+    BUILDS |= {
+        _option if name == "plain" else f"{name}, {_option}": replace(build, **_values)
+        for name, build in BUILDS.items()
+        if name != "graded" or _option != "multi-spike"
+    }
+ALL = "multi-spike, refractory, current, parameters"
 RESETS = ("subtract", "zero", "value", "none")
 
 
@@ -253,7 +252,7 @@ def test_end_restores_potential_current_and_rest(name):
     check_ticks(name, 1, resets=("subtract", "value"), n=2, ending=True)
 
 
-@pytest.mark.parametrize("name", ["multi-spike", "all"])
+@pytest.mark.parametrize("name", ["multi-spike", ALL])
 def test_divisions(name):
     assert check_ticks(name, 2, resets=("subtract",), n=6) > 1000
 
@@ -325,7 +324,7 @@ def test_a_current_written_out_by_hand():
     simulate(bench.lane, run, cycles=500)
 
 
-@pytest.mark.parametrize("name", ["graded", "current", "all"])
+@pytest.mark.parametrize("name", ["graded", "current", ALL])
 @pytest.mark.parametrize("seed", range(2))
 def test_random_adds_with_scales(name, seed):
     """Sums at every distance, each times its event's scale, with the flag at the rails."""

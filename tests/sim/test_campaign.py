@@ -1,5 +1,6 @@
 """The campaign finds what is wrong, and names how to repeat it."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ import pytest
 from spikeloom.compile import compile_network
 from spikeloom.spec.config import PRESETS
 from spikeloom.spec.errors import EngineError, UsageError
+from spikeloom.spec.network import Dense
 from spikeloom_sim import campaign as module
-from spikeloom_sim.campaign import campaign, draw, main
+from spikeloom_sim.campaign import Scope, campaign, draw, main, option_builds
 
 
 def test_a_case_depends_on_seed_and_number_alone():
@@ -121,7 +123,7 @@ def test_networks_of_the_contract(capsys):
     argv = ["--engine", "golden", "--networks", "6", "--seed", "3", "--contract"]
     assert main(argv) == 0
     assert "6 networks, " in capsys.readouterr().out
-    cases = [draw(3, number, contract=True) for number in range(20)]
+    cases = [draw(3, number, Scope.CONTRACT) for number in range(20)]
     assert {case.config for case in cases} == set(module.CONTRACT_BUILDS)
     assert {len(case.inputs) for case in cases} == {1, 2, 3}
 
@@ -130,6 +132,41 @@ def test_a_failure_of_the_contract_is_named_with_its_arguments(monkeypatch, caps
     monkeypatch.setattr(module, "as_trace", one_off("final", 1))
     assert main(["--engine", "golden", "--networks", "1", "--seed", "3", "--contract"]) == 1
     assert "--seed 3 --first 0 --networks 1 --contract)" in capsys.readouterr().err
+
+
+def test_builds_of_options_have_every_mixture_of_three():
+    """Each of these seven choices, with each of two others as they come."""
+    choices = {
+        "lanes": (4, 16), "weight_bits": (8, 4, 2), "groups": (0, 4096), "parameter_rows": (0, 128),
+        "history_rows": (0, 16384), "refractory": (False, True), "current": (False, True),
+        "multi_spike": (False, True),
+    }  # fmt: skip
+    there = {tuple(getattr(build, name) for name in choices) for build in option_builds()}
+    for names in itertools.combinations(range(len(choices)), 3):
+        wanted = itertools.product(*(list(choices.values())[i] for i in names))
+        assert {tuple(build[i] for i in names) for build in there} == set(wanted), names
+    assert any(build.graded and not build.multi_spike for build in option_builds())
+
+
+def test_networks_of_options_use_what_their_build_has(capsys):
+    builds = option_builds()
+    cases = [draw(3, i, Scope.OPTIONS) for i in range(12 * len(builds))]
+    assert [case.config for case in cases] == [*builds] * 12
+    populations = [(p, case.config) for case in cases for p in case.network.populations]
+    projections = [(p, case.config) for case in cases for p in case.network.projections]
+    for option, found in (
+        ("refractory", [b for p, b in populations if p.refractory]),
+        ("current", [b for p, b in populations if p.current_decay is not None]),
+        ("multi_spike", [b for p, b in populations if p.multi_spike]),
+        ("parameter_rows", [b for p, b in populations if p.threshold.size > 1]),
+        ("graded", [b for p, b in projections if p.shift]),
+        ("groups", [b for p, b in projections if not isinstance(p.kind, Dense)]),
+        ("history_rows", [b for p, b in projections if p.delay and p.source[:2] != "in"]),
+    ):
+        assert {b.name for b in found} == {b.name for b in builds if getattr(b, option)}, option
+    argv = ["--engine", "golden", "--networks", "30", "--seed", "3", "--options"]
+    assert main(argv) == 0
+    assert "30 networks, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -166,3 +203,14 @@ def test_random_networks_on_the_gateware_with_stalls(monkeypatch, engine_cache):
     assert outcome.failures == []
     assert min(outcome.cycles, outcome.sops) > 0
     assert outcome.spikes > 0
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("build", range(6))
+def test_a_part_of_the_options_on_the_gateware(build, engine_cache):
+    """The first builds have more than half of the mixtures of three options."""
+    print("seed 6")
+    every = len(option_builds())
+    for number in range(build, 12 * every, every):
+        assert campaign("verilator", 6, number, 1, False, Scope.OPTIONS).failures == []

