@@ -13,128 +13,36 @@ same core, and part after a reset, so that nothing may be left behind.
 With ``--contract`` the networks are those of :mod:`.random_contract`, on builds that can run all
 of them; with ``--cluster`` as well, on builds of several cores, of which 1 to 4 are in use, as a
 chain or side by side; with ``--options`` on builds in turn that have some of the options
-(:func:`option_builds`), each with networks that it can run.
+(:func:`~.cases.option_builds`), each with networks that it can run.
 Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
-arguments that repeat it alone (``--seed S --first N --networks 1``).
+arguments that repeat it alone (``--seed S --first N --networks 1``).  ``--shrink FOLDER`` makes the
+first failing case as small as it can (:mod:`.shrink`) and writes it to a folder, which
+``--replay FOLDER`` runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
-from enum import Enum
-from functools import cache
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from spikeloom.artefact import Artefact, write_artefact
+from spikeloom.artefact import Artefact, check_target
 from spikeloom.board.driver import Board
-from spikeloom.compile import Arrangement, compile_network
 from spikeloom.files import write_atomically
 from spikeloom.report import to_json
-from spikeloom.spec.config import BuildConfig
-from spikeloom.spec.errors import CapacityError, EngineError, SpikeLoomError, UsageError
-from spikeloom.spec.manifest import InputFacts
-from spikeloom.spec.network import Network
+from spikeloom.spec.errors import EngineError, SpikeLoomError, UsageError
 
+from .cases import Case, Scope, draw, read_case, write_artefact_of, write_case
 from .compare import first_difference
 from .golden import GoldenModel
-from .random_contract import random_contract_input, random_contract_network
-from .random_networks import random_input, random_network
 from .run import as_trace
+from .shrink import shrink
 from .transports import open_transport
-
-BUILDS = (
-    BuildConfig("campaign-4", lanes=4, state_rows=128, weight_rows=8192),
-    BuildConfig("campaign-8", lanes=8, state_rows=64, weight_rows=4096),
-    BuildConfig("campaign-16", lanes=16, state_rows=32, weight_rows=2048),
-)
-"""Geometries that the networks are spread over: many rows, or few."""
-
-_WHOLE: dict[str, Any] = {
-    **{"weight_rows": 8192, "groups": 4096, "runs": 16384, "history_rows": 16384},
-    **dict.fromkeys(("graded", "refractory", "current", "multi_spike"), True),
-}
-
-CONTRACT_BUILDS = (
-    BuildConfig("contract-4", lanes=4, state_rows=256, parameter_rows=256, **_WHOLE),
-    BuildConfig("contract-8", lanes=8, state_rows=128, parameter_rows=128, **_WHOLE),
-)
-"""Builds of the whole contract, with room for what :mod:`.random_contract` draws."""
-
-CLUSTER_BUILDS = (
-    replace(
-        CONTRACT_BUILDS[0],
-        name="cluster-4",
-        state_rows=64,
-        parameter_rows=64,
-        cores=4,
-        link_beats=4096,
-    ),
-)
-"""The whole contract on four cores, with links for some long delays, though not for all."""
-
-_OPTIONS: tuple[tuple[dict[str, Any], ...], ...] = (
-    tuple({"lanes": lanes, "state_rows": 512 // lanes} for lanes in (4, 16)),
-    tuple({"weight_bits": bits} for bits in (8, 4, 2)),
-    ({}, {"groups": 4096, "runs": 16384}),
-    ({}, {"parameter_rows": 128}),
-    ({}, {"history_rows": 16384}),
-    ({}, {"graded": True}, {"graded": True, "multi_spike": True}),
-    ({}, {"refractory": True}),
-    ({}, {"current": True}),
-)
-
-
-@cache
-def option_builds() -> tuple[BuildConfig, ...]:
-    """Return builds that have, among them, every mixture of every three of :data:`_OPTIONS`.
-
-    Each has the most mixtures of three that none before it has.
-    """
-
-    def threes(mixture: tuple[int, ...]) -> set[Any]:
-        return set(itertools.combinations(enumerate(mixture), 3))
-
-    mixtures = list(itertools.product(*(range(len(choices)) for choices in _OPTIONS)))
-    left = set().union(*map(threes, mixtures))
-    builds: list[BuildConfig] = []
-    while left:
-        best = max(mixtures, key=lambda mixture: len(threes(mixture) & left))
-        left -= threes(best)
-        values: dict[str, Any] = {"weight_rows": 8192}
-        for choices, choice in zip(_OPTIONS, best, strict=True):
-            values |= choices[choice]
-        builds.append(BuildConfig(f"options-{len(builds)}", **values))
-    return tuple(builds)
-
-
-STALLS = (0.0, 0.1, 0.5, 0.9)
-
-
-class Scope(str, Enum):
-    """Which networks a campaign draws, and on which builds."""
-
-    DENSE = "dense"
-    """Fully connected networks, on builds without options."""
-
-    CONTRACT = "contract"
-    """Networks of the whole contract, on builds with all options."""
-
-    CLUSTER = "cluster"
-    """Networks of the whole contract, on 1 to 4 cores, three of four times as a chain."""
-
-    OPTIONS = "options"
-    """Networks of a part of the contract, each on a build with the options for that part."""
 
 
 @dataclass
@@ -154,81 +62,13 @@ class Outcome:
     spikes: int = 0
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One random network with its input and its stalls."""
-
-    number: int
-    config: BuildConfig
-    network: Network
-    inputs: dict[str, NDArray[Any]]
-    stalls: dict[str, Any]
-    again: str
-    arrangement: Arrangement = Arrangement.AUTO
-    n_cores: int | None = None
-
-    @property
-    def n_ticks(self) -> int:
-        """Ticks of each sample."""
-        return next(iter(self.inputs.values())).shape[1]
-
-
-def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
-    """Return case ``number`` of the campaign ``seed``."""
-    rng = np.random.default_rng([seed, number])
-    builds = {
-        Scope.DENSE: BUILDS,
-        Scope.CONTRACT: CONTRACT_BUILDS,
-        Scope.CLUSTER: CLUSTER_BUILDS,
-        Scope.OPTIONS: option_builds(),
-    }[scope]
-    turn = number % len(builds) if scope is Scope.OPTIONS else int(rng.integers(len(builds)))
-    config = builds[turn]
-    how: dict[str, Any] = {}
-    if scope is Scope.CLUSTER:
-        chain = rng.random() < 0.75
-        how["arrangement"] = Arrangement.CHAIN if chain else Arrangement.SIDE_BY_SIDE
-        how["n_cores"] = int(rng.integers(1, config.cores + 1))
-    dense = scope is Scope.DENSE
-    network = random_network(rng, config) if dense else _fitting(rng, config, scope, **how)
-    samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))
-    inputs: dict[str, NDArray[Any]]
-    if dense:
-        inputs = {network.inputs[0].name: random_input(rng, network, samples, ticks)}
-    else:
-        inputs = {**random_contract_input(rng, network, samples, ticks)}
-    stalls = {
-        "stall_in": float(rng.choice(STALLS)),
-        "stall_out": float(rng.choice(STALLS)),
-        "seed": int(rng.integers(1 << 32)),
-    }
-    again = str(rng.choice(["", "twice", "reset"]))
-    return Case(number, config, network, inputs, stalls, again, **how)
-
-
-def _fitting(rng: np.random.Generator, config: BuildConfig, scope: Scope, **how: Any) -> Network:
-    """Draw networks of the contract until the delays of one fit the build."""
-    while True:
-        network = random_contract_network(rng, config if scope is Scope.OPTIONS else None)
-        with suppress(CapacityError):
-            compile_network(network, config, **how)
-            return network
+    failing: list[int] = field(default_factory=list)
 
 
 @contextmanager
 def _artefact(case: Case) -> Iterator[Artefact]:
-    compiled = compile_network(case.network, case.config, case.arrangement, case.n_cores)
-    facts = InputFacts(case.network.inputs[0].shape, case.n_ticks)
     with tempfile.TemporaryDirectory(prefix="spikeloom-campaign-") as folder:
-        yield write_artefact(
-            Path(folder) / "artefact",
-            case.network,
-            facts,
-            build=compiled.build,
-            images=compiled.images,
-        )
+        yield write_artefact_of(case, Path(folder) / "artefact")
 
 
 def run_case(case: Case, engine: str, outcome: Outcome) -> str | None:
@@ -277,16 +117,12 @@ def campaign(
     start = time.perf_counter()
     for number in range(first, first + networks):
         case = draw(seed, number, scope)
-        try:
-            wrong = run_case(case, engine, outcome)
-        except (EngineError, UsageError):
-            raise
-        except SpikeLoomError as error:
-            wrong = f"{type(error).__name__}: {error}"
+        wrong = failure_of(case, engine, outcome)
         outcome.networks += 1
         if wrong is not None:
             whole = "" if scope is Scope.DENSE else f" --{scope.value}"
             repeat = f"--engine {engine} --seed {seed} --first {number} --networks 1{whole}"
+            outcome.failing.append(number)
             outcome.failures.append(f"network {number} ({repeat}): {wrong}")
             print(outcome.failures[-1], file=sys.stderr, flush=True)
         if progress and outcome.networks % 50 == 0:
@@ -300,8 +136,35 @@ def campaign(
     return outcome
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def failure_of(case: Case, engine: str, outcome: Outcome) -> str | None:
+    """Run the case and return what is wrong, None if nothing is.
+
+    :class:`UsageError` and :class:`EngineError` are raised; other errors are failures.
+    """
+    try:
+        return run_case(case, engine, outcome)
+    except (EngineError, UsageError):
+        raise
+    except SpikeLoomError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def shrink_to(folder: Path, case: Case, engine: str) -> str:
+    """Shrink a failing case, write it to ``folder`` and return a line about it."""
+    unused = Outcome(engine, 0, 0)
+    small = shrink(case, lambda other: failure_of(other, engine, unused))
+    found = failure_of(small, engine, unused) or "nothing"
+    write_case(small, folder, found)
+    events = sum(int((array != 0).sum()) for array in small.inputs.values())
+    network, samples = small.network, len(next(iter(small.inputs.values())))
+    return (
+        f"shrunk to {samples} samples of {small.n_ticks} ticks, {events} events, "
+        f"{len(network.populations)} populations, {len(network.projections)} projections: {found}; "
+        f"repeat: --engine {engine} --replay {folder}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m spikeloom_sim.campaign",
         description="Random networks on the gateware against the golden model.",
@@ -324,15 +187,37 @@ def main(argv: Sequence[str] | None = None) -> int:
             dest="scope", action="store_const", const=scope, default=Scope.DENSE,
         )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the outcome as JSON")
-    args = parser.parse_args(argv)
-    print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
+    parser.add_argument(
+        "--shrink", metavar="FOLDER", help="write the first failing case, as small as it gets"
+    )
+    parser.add_argument("--replay", metavar="FOLDER", help="run the case of that folder alone")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    args = _parser().parse_args(argv)
     try:
-        outcome = campaign(
-            args.engine, args.seed, args.first, args.networks, progress=True, scope=args.scope
-        )
-    except (EngineError, UsageError) as error:
+        return _replay(args) if args.replay else _campaign(args)
+    except SpikeLoomError as error:
         print(f"campaign: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+
+
+def _replay(args: argparse.Namespace) -> int:
+    case = read_case(Path(args.replay))
+    wrong = failure_of(case, args.engine, Outcome(args.engine, 0, 0))
+    print(f"{args.replay} on {args.engine}: {wrong or 'equal to the golden model'}")
+    return 1 if wrong else 0
+
+
+def _campaign(args: argparse.Namespace) -> int:
+    if args.shrink:
+        check_target(args.shrink)
+    print(f"seed {args.seed}, networks {args.first} to {args.first + args.networks - 1}")
+    outcome = campaign(
+        args.engine, args.seed, args.first, args.networks, progress=True, scope=args.scope
+    )
     if args.json:
         write_atomically(args.json, to_json(asdict(outcome)).encode())
     print(
@@ -341,6 +226,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{outcome.cycles} cycles, {outcome.sops} synaptic operations), "
         f"{len(outcome.failures)} networks differ; {outcome.seconds} s"
     )
+    if args.shrink and outcome.failing:
+        case = draw(args.seed, outcome.failing[0], args.scope)
+        print(shrink_to(Path(args.shrink), case, args.engine))
     return 1 if outcome.failures else 0
 
 

@@ -7,7 +7,7 @@ from compile.interpreter import Images
 from spikeloom.compile import compile_network
 from spikeloom.spec.errors import CapacityError
 from spikeloom.spec.tables import PARAMETERS
-from spikeloom_sim.campaign import CONTRACT_BUILDS
+from spikeloom_sim.cases import CONTRACT_BUILDS
 from spikeloom_sim.random_contract import random_contract_network
 
 

@@ -8,7 +8,7 @@ from spikeloom.board import Board
 from spikeloom.compile import compile_network
 from spikeloom.spec.errors import CapacityError
 from spikeloom.spec.manifest import InputFacts
-from spikeloom_sim.campaign import CONTRACT_BUILDS
+from spikeloom_sim.cases import CONTRACT_BUILDS
 from spikeloom_sim.compare import first_difference
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.random_contract import random_contract_input, random_contract_network

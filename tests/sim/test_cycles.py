@@ -16,7 +16,7 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
-from spikeloom_sim.campaign import CONTRACT_BUILDS, Scope, draw
+from spikeloom_sim.cases import CONTRACT_BUILDS, Scope, draw
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.run import golden_trace
 from spikeloom_sim.transports import open_transport
