@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -97,36 +100,93 @@ def verify_artefact(
     engine: str,
     inputs: Inputs,
     *,
+    jobs: int = 1,
     options: Mapping[str, Any] | None = None,
 ) -> Verification:
     """Compare every spike and potential of every population on ``engine`` with the golden model.
 
-    The run ends with the first batch that differs.
+    The run ends with the first batch that differs.  ``jobs`` simulated cores share the batches,
+    each in a thread; what is compared and found is the same for any number of them.  Raises
+    :class:`UsageError` for ``jobs`` below 1, or above 1 on ``pynq-sim``, which is one device.
     """
     if engine == "golden":
         raise UsageError("verify compares an engine with the golden model; name another engine")
     if engine not in ENGINES:
         raise EngineError(f"engine must be one of {', '.join(ENGINES[1:])}, not {engine!r}")
+    if jobs < 1 or (jobs > 1 and engine == "pynq-sim"):
+        needs = "1 on pynq-sim, which is one device" if jobs > 0 else "at least 1"
+        raise UsageError(f"jobs must be {needs}, not {jobs}")
     arrays = _check_early(artefact, inputs)
-    n_samples = len(next(iter(arrays.values())))
-    compared = mismatches = cycles = sops = 0
-    with Board(open_transport(engine, artefact, options=options)) as board:
-        board.load(artefact, probe="all")
-        for start in range(0, n_samples, VERIFY_SAMPLES):
-            batch = {name: a[start : start + VERIFY_SAMPLES] for name, a in arrays.items()}
-            expected = golden_trace(artefact, batch)
-            result = board.run(batch)
-            found = as_trace(result, expected)
-            cycles += int(result.cycles.sum())
-            sops += int(result.sops.sum())
-            difference = first_difference(expected, found)
-            compared += _n_values(expected)
-            if difference is not None:
-                mismatches = _n_unequal(expected, found)
-                shifted = Difference(**{**vars(difference), "sample": difference.sample + start})
-                done = min(start + VERIFY_SAMPLES, n_samples)
-                return Verification(engine, done, compared, mismatches, shifted, cycles, sops)
-    return Verification(engine, n_samples, compared, 0, None, cycles, sops)
+    starts = range(0, len(next(iter(arrays.values()))), VERIFY_SAMPLES)
+    boards: SimpleQueue[Board] = SimpleQueue()
+    first_to_skip = [starts.stop]
+
+    def verified(start: int) -> Verification | None:
+        """Return the outcome of a batch, None if one before it ended the run."""
+        if start >= first_to_skip[0]:
+            return None
+        batch = {name: a[start : start + VERIFY_SAMPLES] for name, a in arrays.items()}
+        board = boards.get()
+        try:
+            outcome = _verify_batch(artefact, engine, board, batch, start)
+        except BaseException:
+            first_to_skip[0] = 0
+            raise
+        finally:
+            boards.put(board)
+        if outcome.difference is not None:
+            first_to_skip[0] = min(first_to_skip[0], start + VERIFY_SAMPLES)
+        return outcome
+
+    with ExitStack() as stack:
+        n_boards = min(jobs, len(starts)) or 1
+        for _ in range(n_boards):
+            board = stack.enter_context(Board(open_transport(engine, artefact, options=options)))
+            board.load(artefact, probe="all")
+            boards.put(board)
+        pool = stack.enter_context(ThreadPoolExecutor(n_boards))
+        return _together(engine, list(pool.map(verified, starts)))
+
+
+def _verify_batch(
+    artefact: Artefact, engine: str, board: Board, batch: dict[str, NDArray[Any]], start: int
+) -> Verification:
+    """Run a batch, whose first sample is ``start``."""
+    expected = golden_trace(artefact, batch)
+    result = board.run(batch)
+    found = as_trace(result, expected)
+    difference = first_difference(expected, found)
+    mismatches = 0
+    if difference is not None:
+        mismatches = _n_unequal(expected, found)
+        difference = replace(difference, sample=difference.sample + start)
+    return Verification(
+        engine,
+        len(result.sops),
+        _n_values(expected),
+        mismatches,
+        difference,
+        int(result.cycles.sum()),
+        int(result.sops.sum()),
+    )
+
+
+def _together(engine: str, outcomes: Iterable[Verification | None]) -> Verification:
+    """Return the outcome of all batches up to the first that differs."""
+    total = Verification(engine, 0, 0, 0, None, 0, 0)
+    for outcome in outcomes:
+        if outcome is None or total.difference is not None:
+            break
+        total = Verification(
+            engine,
+            total.samples + outcome.samples,
+            total.compared + outcome.compared,
+            outcome.mismatches,
+            outcome.difference,
+            total.cycles + outcome.cycles,
+            total.sops + outcome.sops,
+        )
+    return total
 
 
 def as_trace(result: RunResult, like: Trace) -> Trace:

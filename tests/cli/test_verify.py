@@ -22,6 +22,21 @@ def test_equal_runs_end_with_0(artefact, inputs, capsys):
 
 @pytest.mark.rtl
 @pytest.mark.slow
+def test_two_cores_at_the_same_time_find_what_one_finds(artefact, tmp_path, capsys):
+    many = save(tmp_path / "many.npz", np.tile(samples(), (50, 1, 1)))
+    outcomes = []
+    for jobs in (1, 2):
+        argv = ("--engine", "cxxrtl", "--jobs", jobs, "--json")
+        assert run("verify", artefact, "--input", many, *argv) == 0
+        outcomes.append(printed_json(capsys))
+    cycles = [outcome.pop("cycles") for outcome in outcomes]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0]["samples"] == 150
+    assert abs(cycles[0] - cycles[1]) <= 4  # of the first sample behind the load of memories
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
 def test_only_the_first_samples(artefact, inputs, capsys):
     run("verify", artefact, "--input", inputs, "--engine", "cxxrtl", "--samples", 2, "--json")
     outcome = printed_json(capsys)
@@ -66,11 +81,12 @@ def test_images_of_another_network_are_found_out(tmp_path, inputs, capsys):
 
 
 @pytest.mark.parametrize("n", ["0", "-3"])
-def test_a_number_of_samples_must_be_positive(n, artefact, inputs, capsys):
+@pytest.mark.parametrize("name", ["samples", "jobs"])
+def test_numbers_of_samples_and_jobs_must_be_positive(name, n, artefact, inputs, capsys):
     line = refused(
-        capsys, "verify", artefact, "--input", inputs, "--engine", "cxxrtl", f"--samples={n}"
+        capsys, "verify", artefact, "--input", inputs, "--engine", "cxxrtl", f"--{name}={n}"
     )
-    assert line == f"--samples must be at least 1, not {n}"
+    assert line == f"--{name} must be at least 1, not {n}"
 
 
 def test_samples_of_one_number_are_refused(artefact, tmp_path, capsys):

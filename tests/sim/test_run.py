@@ -1,12 +1,14 @@
 """Running and verifying an artefact: the same answers whatever the batches."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from spikeloom.artefact import write_artefact
 from spikeloom.board.result import PopulationTrace, RunResult
 from spikeloom.compile import compile_network
-from spikeloom.spec.errors import ArtefactError, DataError, EngineError, UsageError
+from spikeloom.spec.errors import ArtefactError, DataError, DeviceError, EngineError, UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
 from spikeloom_sim import run as module
@@ -122,6 +124,66 @@ def test_a_difference_is_named_by_its_own_sample(
     assert outcome.samples == (64 if sample < 64 else 100)
     assert str(outcome.difference).startswith(f"sample {sample}")
     assert outcome.to_dict()["difference"] == str(outcome.difference)
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 9])
+@pytest.mark.parametrize("wrong", [(), (130,), (70, 200), (0, 64, 299)], ids=str)
+def test_the_outcome_is_the_same_for_any_number_of_jobs(
+    wrong, jobs, config, tmp_path, fake, monkeypatch
+):
+    """The golden model is one off in the samples ``wrong``, which have an input of 2."""
+    artefact = compiled(tmp_path / "net", readout(), config)
+    real, seen = module.golden_trace, set()
+
+    def one_off(artefact, batch):
+        trace = real(artefact, batch)
+        seen.add(threading.get_ident())
+        trace.potentials["out"][batch["input"].max(axis=(1, 2)) == 2, 0, 0] += 1
+        return trace
+
+    monkeypatch.setattr(module, "golden_trace", one_off)
+    inputs = np.ones((300, 3, 1), np.uint8)
+    inputs[list(wrong)] = 2
+    alone = verify_artefact(artefact, "cxxrtl", inputs)
+    seen.clear()
+    assert verify_artefact(artefact, "cxxrtl", inputs, jobs=jobs) == alone
+    assert len(seen) <= min(jobs, 5)
+    assert (alone.difference is None) == (not wrong)
+    if wrong:
+        assert alone.difference.sample == wrong[0]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_an_error_ends_all_jobs(jobs, config, tmp_path, fake, monkeypatch):
+    artefact = compiled(tmp_path / "net", readout(), config)
+    runs, closed = [], []
+    close = module.Board.close
+
+    def failing(board, *args):
+        runs.append(1)
+        raise DeviceError("the core does not answer")
+
+    def closing(board):
+        closed.append(1)
+        close(board)
+
+    monkeypatch.setattr(module.Board, "run", failing)
+    monkeypatch.setattr(module.Board, "close", closing)
+    with pytest.raises(DeviceError, match="does not answer"):
+        verify_artefact(artefact, "cxxrtl", np.ones((1000, 3, 1), np.uint8), jobs=jobs)
+    assert len(runs) <= jobs
+    assert len(closed) >= jobs
+
+
+@pytest.mark.parametrize(
+    ("engine", "jobs", "says"),
+    [("cxxrtl", 0, "jobs must be at least 1, not 0"),
+     ("pynq-sim", 2, "jobs must be 1 on pynq-sim, which is one device, not 2")],
+)  # fmt: skip
+def test_jobs_that_there_cannot_be_are_refused(engine, jobs, says, config, tmp_path):
+    artefact = compiled(tmp_path / "net", readout(), config)
+    with pytest.raises(UsageError, match=says):
+        verify_artefact(artefact, engine, np.ones((1, 3, 1), np.uint8), jobs=jobs)
 
 
 def test_channels_first_input_is_reordered(config, tmp_path, fake):

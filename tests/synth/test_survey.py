@@ -1,6 +1,7 @@
 """The survey: what it measures again, what it leaves, and what it says of a failure."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ pytest.importorskip("amaranth")
 
 from spikeloom.report import Figure
 from spikeloom.spec.build import build_id
-from spikeloom.spec.config import preset
+from spikeloom.spec.config import PRESETS, preset
 from spikeloom.spec.errors import EngineError, UsageError
 from spikeloom.synth import design, ecp5, survey
 from spikeloom.synth.report import Report
@@ -125,3 +126,26 @@ def test_a_preset_that_is_not_surveyed_is_refused(tmp_path, calls, capsys):
         survey.read(tmp_path)
     assert survey.main([str(tmp_path), "--preset", "own"]) == 2
     assert capsys.readouterr().err.startswith("survey: --preset must be one of tiny, ")
+
+
+MEASURED = Path(__file__).resolve().parents[2] / "docs" / "results" / "synth"
+
+
+@pytest.mark.parametrize(
+    "report", survey.read(MEASURED), ids=lambda r: f"{r['preset']}, {r['target']}"
+)
+def test_every_preset_that_was_measured_fits_its_device(report):
+    """On the iCE40 the smallest is measured to say by how much it is too big."""
+    name = report["preset"]
+    bounds = {f["name"]: f["bound"] for f in report["figures"] if f["unit"] in ("cells", "blocks")}
+    if report["target"] == "xc7" and name in survey.OTHER_DEVICES:
+        there = survey.OTHER_DEVICES[name][1]
+        bounds = {n.replace("48E2", "48E1"): bound for n, bound in there.items()}
+    found = {f["name"]: f["measured"] for f in report["figures"]}
+    assert {"LUT", "LUT4", "LC"} & bounds.keys() & found.keys()
+    over = {n: found[n] for n, bound in bounds.items() if found[n] > bound}
+    assert bool(over) == (report["target"] == "ice40")
+
+
+def test_every_preset_is_measured():
+    assert {report["preset"] for report in survey.read(MEASURED)} >= set(PRESETS)

@@ -19,6 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", required=True, metavar="IN.npz", help="as for spikeloom run")
     parser.add_argument("--engine", required=True, help="pysim, cxxrtl, verilator or pynq-sim")
     parser.add_argument("--samples", type=int, metavar="N", help="only the first N samples")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="cores simulated at the same time (1)"
+    )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
@@ -28,12 +31,12 @@ def main(args: argparse.Namespace) -> int:
 
     from ..artefact import read_artefact
 
-    check_counts(args, "samples")
+    check_counts(args, "samples", "jobs")
     artefact = read_artefact(args.artefact)
     inputs = files.read_input(args.input)
     if args.samples is not None:
         inputs = inputs[: args.samples] if inputs.ndim else inputs
-    outcome = verify_artefact(artefact, args.engine, inputs)
+    outcome = verify_artefact(artefact, args.engine, inputs, jobs=args.jobs)
     if args.json:
         print(to_json(outcome.to_dict()), end="")
     elif outcome.difference is None:

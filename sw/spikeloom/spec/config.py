@@ -152,7 +152,7 @@ PRESETS: dict[str, BuildConfig] = {
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
         BuildConfig("pynq-z2", lanes=128, state_rows=64, weight_rows=1024, **_PER_CHANNEL),
         BuildConfig("pynq-z2-full", lanes=32, state_rows=256, weight_rows=4096, **_FULL),
-        BuildConfig("zu3", lanes=128, state_rows=128, weight_rows=4096, **_FULL),
+        BuildConfig("zu3", lanes=32, state_rows=512, weight_rows=8192, **_FULL),
     )
 }
 """Named build configurations."""

@@ -22,7 +22,7 @@ from ..report import to_json
 from ..spec.build import build_id
 from ..spec.config import BuildConfig, preset
 from ..spec.errors import EngineError, SpikeLoomError, UsageError
-from . import design, ecp5, ice40, xc7
+from . import design, devices, ecp5, ice40, xc7
 from .report import Report
 from .tools import NEXTPNR_ECP5, NEXTPNR_ICE40, YOSYS, Tool
 
@@ -48,6 +48,9 @@ RUNS = (
     ("zu3", ("xc7",)),
 )
 """Presets and the targets they are measured on, the quick ones first."""
+
+OTHER_DEVICES = {"zu3": ("XCZU3EG", devices.ZU3)}
+"""What a preset is meant for and has, where that is not the xc7z020."""
 
 _SOURCE = re.compile(r'^\s*attribute \\src "[^"]*"\n', re.M)
 
