@@ -112,6 +112,9 @@ class Scope(str, Enum):
     OPTIONS = "options"
     """Networks of a part of the contract, each on a build with the options for that part."""
 
+    EVERYTHING = "everything"
+    """The last three in turn."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -134,6 +137,10 @@ class Case:
 
 def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
     """Return case ``number`` of the campaign ``seed``."""
+    if scope is Scope.EVERYTHING:
+        number, turn = divmod(number, 3)
+        part = (Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS)[turn]
+        return replace(draw(seed, number, part), number=3 * number + turn)
     rng = np.random.default_rng([seed, number])
     builds = {
         Scope.DENSE: BUILDS,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,13 @@ def test_cases_of_the_contract_have_one_to_three_inputs():
     found = [draw(3, number, Scope.CONTRACT) for number in range(20)]
     assert {case.config for case in found} == set(module.CONTRACT_BUILDS)
     assert {len(case.inputs) for case in found} == {1, 2, 3}
+
+
+def test_everything_is_the_others_in_turn():
+    found = [draw(3, number, Scope.EVERYTHING) for number in range(6)]
+    parts = [Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS] * 2
+    for number, (case, part) in enumerate(zip(found, parts, strict=True)):
+        equal(case, replace(draw(3, number // 3, part), number=number))
 
 
 def test_builds_of_options_have_every_mixture_of_three():
