@@ -57,7 +57,7 @@ class _Shrinker:
         self._way = _way(failure(case))
 
     def run(self) -> Case:
-        """Repeat all steps until none makes the case smaller."""
+        """Repeat all steps until none of them makes the case smaller."""
         before = None
         while before is not self.case and self._left > 0:
             before = self.case
@@ -89,7 +89,6 @@ class _Shrinker:
             start = 0
             while start < len(kept):
                 rest = kept[:start] + kept[start + size :]
-
                 if self._holds(partial(build, rest)):
                     kept = rest
                 else:
@@ -97,11 +96,15 @@ class _Shrinker:
             size //= 2
 
     def _plain_run(self) -> None:
+        """Run it once, without stalls, on as few cores as will do."""
         calm = {**self.case.stalls, "stall_in": 0.0, "stall_out": 0.0}
         if self.case.again:
             self._holds(lambda: replace(self.case, again=""))
         if self.case.stalls != calm:
             self._holds(lambda: replace(self.case, stalls=calm))
+        for n_cores in range(1, self.case.n_cores or 1):
+            if self._holds(partial(replace, self.case, n_cores=n_cores)):
+                break
 
     def _along(self, axis: int) -> None:
         """Leave out samples (axis 0) or ticks (axis 1) of the input."""

@@ -59,6 +59,13 @@ def test_what_is_left_is_what_the_failure_needs(values):
     assert (small.again, small.stalls["stall_in"], small.stalls["stall_out"]) == ("", 0.0, 0.0)
 
 
+def test_no_more_cores_are_used_than_the_failure_needs():
+    case = next(c for c in (draw(SEED, n, Scope.CLUSTER) for n in range(99)) if c.n_cores == 4)
+    small = shrink(case, lambda other: "run 1: wrong" if other.n_cores > 1 else None)
+    assert small.n_cores == 2
+    assert small.arrangement == case.arrangement
+
+
 def test_it_is_the_same_every_time_and_ends_in_time():
     failure, case = failing({"refractory": 0})
     first, second = (shrink(case, failure, tries=60) for _ in range(2))
