@@ -166,6 +166,8 @@ RULES = {
             *("cocotb_tools", "pynq", "pynqmetadata"),
         ),
     ),
+    # Random networks, some on the least build that holds them.
+    "spikeloom_sim.cases": Rule((*ENGINE, "spikeloom.tailor")),
     # The simulated board derives from pynq's classes; imported inside functions.
     "spikeloom_sim.pynq_sim_device": Rule((*ENGINE, "pynq", "pynqmetadata")),
     "spikeloom_sim.pynq_sim_remote": Rule((*ENGINE, "pynq", "grpc")),

@@ -14,7 +14,8 @@ With ``--contract`` the networks are those of :mod:`.random_contract`, on builds
 of them; with ``--cluster`` as well, on builds of several cores, of which 1 to 4 are in use, as a
 chain or side by side; with ``--options`` on builds in turn that have some of the options
 (:func:`~.cases.option_builds`), each with networks that it can run; with ``--everything`` these
-three in turn.
+three in turn; with ``--least`` the networks of ``--options`` on the least builds that hold them,
+whose memories are as good as full.
 
 Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
 arguments that repeat it alone (``--seed S --first N --networks 1``).  ``--shrink FOLDER`` makes the
@@ -183,7 +184,8 @@ def _parser() -> argparse.ArgumentParser:
         (Scope.CONTRACT, "networks of the whole contract"),
         (Scope.CLUSTER, "networks of the whole contract on 1 to 4 cores"),
         (Scope.OPTIONS, "builds that have some options of the contract"),
-        (Scope.EVERYTHING, "these three in turn"),
+        (Scope.LEAST, "the same networks, each on the least build that holds it"),
+        (Scope.EVERYTHING, "contract, cluster and options in turn"),
     ):
         kinds.add_argument(
             f"--{scope.value}", help=text,

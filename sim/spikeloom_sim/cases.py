@@ -25,6 +25,7 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import CapacityError, DataError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import Network
+from spikeloom.tailor import needed_build
 
 from .random_contract import random_contract_input, random_contract_network
 from .random_networks import random_input, random_network
@@ -112,8 +113,11 @@ class Scope(str, Enum):
     OPTIONS = "options"
     """Networks of a part of the contract, each on a build with the options for that part."""
 
+    LEAST = "least"
+    """The same networks, each on the least build that holds it: a simulator is built for each."""
+
     EVERYTHING = "everything"
-    """The last three in turn."""
+    """``CONTRACT``, ``CLUSTER`` and ``OPTIONS`` in turn."""
 
 
 @dataclass(frozen=True)
@@ -147,16 +151,19 @@ def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
         Scope.CONTRACT: CONTRACT_BUILDS,
         Scope.CLUSTER: CLUSTER_BUILDS,
         Scope.OPTIONS: option_builds(),
+        Scope.LEAST: option_builds(),
     }[scope]
-    turn = number % len(builds) if scope is Scope.OPTIONS else int(rng.integers(len(builds)))
-    config = builds[turn]
+    in_turn = scope in (Scope.OPTIONS, Scope.LEAST)
+    config = builds[number % len(builds) if in_turn else int(rng.integers(len(builds)))]
     how: dict[str, Any] = {}
     if scope is Scope.CLUSTER:
         chain = rng.random() < 0.75
         how["arrangement"] = Arrangement.CHAIN if chain else Arrangement.SIDE_BY_SIDE
         how["n_cores"] = int(rng.integers(1, config.cores + 1))
     dense = scope is Scope.DENSE
-    network = random_network(rng, config) if dense else _fitting(rng, config, scope, **how)
+    network = random_network(rng, config) if dense else _fitting(rng, config, in_turn, **how)
+    if scope is Scope.LEAST:
+        config = needed_build(network, config.lanes, scope.value)
     samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))
     inputs: dict[str, NDArray[Any]]
     if dense:
@@ -172,10 +179,10 @@ def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
     return Case(number, config, network, inputs, stalls, again, **how)
 
 
-def _fitting(rng: np.random.Generator, config: BuildConfig, scope: Scope, **how: Any) -> Network:
-    """Draw networks of the contract until the delays of one fit the build."""
+def _fitting(rng: np.random.Generator, config: BuildConfig, suited: bool, **how: Any) -> Network:
+    """Draw networks of the contract, or of what the build has of it, until one fits the build."""
     while True:
-        network = random_contract_network(rng, config if scope is Scope.OPTIONS else None)
+        network = random_contract_network(rng, config if suited else None)
         with suppress(CapacityError):
             compile_network(network, config, **how)
             return network

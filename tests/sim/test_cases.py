@@ -10,6 +10,7 @@ import pytest
 from spikeloom.artefact import read_artefact
 from spikeloom.cli import main
 from spikeloom.compile import compile_network
+from spikeloom.compile.capacity import capacity_report
 from spikeloom.spec.errors import SpikeLoomError
 from spikeloom.spec.network import Dense
 from spikeloom_sim import cases as module
@@ -44,6 +45,17 @@ def test_cases_of_the_contract_have_one_to_three_inputs():
     found = [draw(3, number, Scope.CONTRACT) for number in range(20)]
     assert {case.config for case in found} == set(module.CONTRACT_BUILDS)
     assert {len(case.inputs) for case in found} == {1, 2, 3}
+
+
+def test_least_builds_are_tight():
+    """They hold the network, and no memory of one could have half of its rows."""
+    for number in range(20):
+        case = draw(3, number, Scope.LEAST)
+        assert case.config.lanes == option_builds()[number].lanes
+        uses = capacity_report(case.network, case.config).uses
+        assert all(use.fits for use in uses)
+        rows = next(use for use in uses if use.resource == "state_rows")
+        assert rows.used > rows.available // 2 or rows.available == 4
 
 
 def test_everything_is_the_others_in_turn():
