@@ -206,7 +206,10 @@ def write_case(case: Case, folder: Path, found: str) -> None:
     """
     facts = {name: getattr(case, name) for name in _SAVED}
     names = ["input"] if len(case.inputs) == 1 else list(case.inputs)
-    arrays: dict[str, Any] = dict(zip(names, case.inputs.values(), strict=True))
+    arrays: dict[str, Any] = {
+        name: array.reshape(*array.shape[:2], *case.network.source(source).shape)
+        for name, (source, array) in zip(names, case.inputs.items(), strict=True)
+    }
     with staged_folder(folder) as staging:
         write_artefact_of(case, staging / ARTEFACT_FOLDER)
         np.savez_compressed(staging / INPUT_FILE, **arrays)
@@ -230,7 +233,10 @@ def read_case(folder: Path) -> Case:
         with np.load(folder / INPUT_FILE, allow_pickle=False) as arrays:
             names = [p.name for p in network.inputs]
             keys = ["input"] if len(names) == 1 else names
-            inputs = {name: arrays[key] for name, key in zip(names, keys, strict=True)}
+            inputs = {
+                name: arrays[key].reshape(*arrays[key].shape[:2], -1)
+                for name, key in zip(names, keys, strict=True)
+            }
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{folder} must hold a case as the campaign writes it: {error}") from None
     return Case(config=build.config, network=network, inputs=inputs, **known)

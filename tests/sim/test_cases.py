@@ -118,8 +118,10 @@ def test_a_case_is_read_back_as_it_was_written(scope, tmp_path):
         assert json.loads((folder / "case.json").read_text())["found"] == "run 1: something"
 
 
-def test_the_files_of_a_case_are_those_of_the_other_commands(tmp_path):
-    case = draw(4, 0)
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_the_files_of_a_case_are_those_of_the_other_commands(dimensions, tmp_path):
+    drawn = (draw(4, number, Scope.CONTRACT) for number in range(99))
+    case = next(c for c in drawn if [len(p.shape) for p in c.network.inputs] == [dimensions])
     write_case(case, tmp_path / "case", "")
     assert read_artefact(tmp_path / "case" / "artefact").manifest.build.config == case.config
     files = [str(tmp_path / "case" / name) for name in ("artefact", "input.npz")]
