@@ -119,23 +119,24 @@ def verify_artefact(
     arrays = _check_early(artefact, inputs)
     starts = range(0, len(next(iter(arrays.values()))), VERIFY_SAMPLES)
     boards: SimpleQueue[Board] = SimpleQueue()
-    first_to_skip = [starts.stop]
+    first_to_skip = starts.stop
 
     def verified(start: int) -> Verification | None:
         """Return the outcome of a batch, None if one before it ended the run."""
-        if start >= first_to_skip[0]:
+        nonlocal first_to_skip
+        if start >= first_to_skip:
             return None
         batch = {name: a[start : start + VERIFY_SAMPLES] for name, a in arrays.items()}
         board = boards.get()
         try:
             outcome = _verify_batch(artefact, engine, board, batch, start)
         except BaseException:
-            first_to_skip[0] = 0
+            first_to_skip = 0
             raise
         finally:
             boards.put(board)
         if outcome.difference is not None:
-            first_to_skip[0] = min(first_to_skip[0], start + VERIFY_SAMPLES)
+            first_to_skip = min(first_to_skip, start + VERIFY_SAMPLES)
         return outcome
 
     with ExitStack() as stack:

@@ -58,6 +58,8 @@ class _Shrinker:
 
     def run(self) -> Case:
         """Repeat all steps until none of them makes the case smaller."""
+        if self._way is None:
+            return self.case
         before = None
         while before is not self.case and self._left > 0:
             before = self.case
@@ -75,7 +77,7 @@ class _Shrinker:
         self._left -= 1
         try:
             candidate = build()
-            failed = self._way is not None and _way(self._failure(candidate)) == self._way
+            failed = _way(self._failure(candidate)) == self._way
         except SpikeLoomError:
             return False
         if failed:

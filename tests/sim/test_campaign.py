@@ -113,7 +113,7 @@ def test_a_failure_of_the_contract_is_named_with_its_arguments(monkeypatch, caps
 
 
 def test_a_failure_is_shrunk_and_replayed(monkeypatch, tmp_path, capsys):
-    """Final potentials of neurons with a refractory time are one too many where they rest."""
+    """Final potentials of one population are one too high where it fires in the last tick."""
     real, folder = module.as_trace, tmp_path / "small"
 
     def wrong(result, like):
