@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from spikeloom.artefact import Artefact, read_artefact, staged_folder, write_artefact
 from spikeloom.compile import Arrangement, compile_network
+from spikeloom.files import DAMAGED_NPZ
 from spikeloom.report import to_json
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import CapacityError, DataError
@@ -146,15 +146,13 @@ def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
         part = (Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS)[turn]
         return replace(draw(seed, number, part), number=3 * number + turn)
     rng = np.random.default_rng([seed, number])
-    builds = {
-        Scope.DENSE: BUILDS,
-        Scope.CONTRACT: CONTRACT_BUILDS,
-        Scope.CLUSTER: CLUSTER_BUILDS,
-        Scope.OPTIONS: option_builds(),
-        Scope.LEAST: option_builds(),
-    }[scope]
     in_turn = scope in (Scope.OPTIONS, Scope.LEAST)
-    config = builds[number % len(builds) if in_turn else int(rng.integers(len(builds)))]
+    if in_turn:
+        config = option_builds()[number % len(option_builds())]
+    else:
+        whole = CLUSTER_BUILDS if scope is Scope.CLUSTER else CONTRACT_BUILDS
+        builds = BUILDS if scope is Scope.DENSE else whole
+        config = builds[int(rng.integers(len(builds)))]
     how: dict[str, Any] = {}
     if scope is Scope.CLUSTER:
         chain = rng.random() < 0.75
@@ -230,13 +228,16 @@ def read_case(folder: Path) -> Case:
         facts = json.loads((folder / CASE_FILE).read_text("utf-8"))
         known = {name: facts[name] for name in _SAVED}
         known["arrangement"] = Arrangement(known["arrangement"])
-        with np.load(folder / INPUT_FILE, allow_pickle=False) as arrays:
+        with (
+            (folder / INPUT_FILE).open("rb") as stream,
+            np.load(stream, allow_pickle=False) as arrays,
+        ):
             names = [p.name for p in network.inputs]
             keys = ["input"] if len(names) == 1 else names
             inputs = {
                 name: arrays[key].reshape(*arrays[key].shape[:2], -1)
                 for name, key in zip(names, keys, strict=True)
             }
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (*DAMAGED_NPZ, TypeError) as error:
         raise DataError(f"{folder} must hold a case as the campaign writes it: {error}") from None
     return Case(config=build.config, network=network, inputs=inputs, **known)

@@ -1,10 +1,19 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what reading a damaged archive raises."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
+import zlib
 from pathlib import Path
+
+# RuntimeError: encrypted; NotImplementedError: another compression or version
+DAMAGED_NPZ = (
+    *(ValueError, OSError, EOFError, KeyError, RuntimeError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for a damaged npz archive, and for a member that is not there."""
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

@@ -66,7 +66,7 @@ def test_everything_is_the_others_in_turn():
 
 
 def test_builds_of_options_have_every_mixture_of_three():
-    """Each of these seven choices, with each of two others as they come."""
+    """Every three of these choices meet in every way."""
     choices = {
         "lanes": (4, 16), "weight_bits": (8, 4, 2), "groups": (0, 4096), "parameter_rows": (0, 128),
         "history_rows": (0, 16384), "refractory": (False, True), "current": (False, True),
@@ -148,3 +148,17 @@ def test_a_damaged_case_is_refused(file, text, tmp_path):
         (tmp_path / "case" / file).write_text(text)
     with pytest.raises(SpikeLoomError, match="case"):
         read_case(tmp_path / "case")
+
+
+def test_a_case_with_any_byte_of_its_input_changed_is_read_or_refused(tmp_path):
+    write_case(draw(4, 0), tmp_path / "case", "")
+    file = tmp_path / "case" / "input.npz"
+    whole = file.read_bytes()
+    refused = 0
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            read_case(tmp_path / "case")
+        except SpikeLoomError:
+            refused += 1
+    assert refused > len(whole) // 2

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import write_atomically
+from ..files import DAMAGED_NPZ, write_atomically
 from ..spec.errors import DataError
 
 MAX_INPUT_BYTES = 1 << 32
-
-# RuntimeError: encrypted; NotImplementedError: another compression or version
-_DAMAGED = (
-    *(ValueError, OSError, EOFError, KeyError, RuntimeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 def read_input(path: str | os.PathLike[str], kinds: str = "iub") -> NDArray[np.generic]:
@@ -38,7 +30,7 @@ def read_input(path: str | os.PathLike[str], kinds: str = "iub") -> NDArray[np.g
     try:
         with file.open("rb") as stream:
             array = _input_of(file, np.load(stream, allow_pickle=False))
-    except _DAMAGED as error:
+    except DAMAGED_NPZ as error:
         raise DataError(f"{file} cannot be read as an npz archive: {error}") from None
     if not isinstance(array, np.ndarray):  # NumPy returns the bytes of any other member
         raise DataError(f"{file}: 'input' must be an array in npy format")
