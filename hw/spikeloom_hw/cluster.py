@@ -12,7 +12,8 @@ from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import FEEDS, ROUTES, TARGETS
 
-from .core import Core, Events, Faults
+from .core import Core
+from .ports import Events, Faults
 from .gate import HostBeat, HostGate
 from .join import Join
 from .layouts import Beat

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, fifo, wiring
 
 from spikeloom.spec import aer
 from spikeloom.spec.config import BuildConfig
@@ -23,81 +22,29 @@ from .history import History
 from .issue import Issue
 from .lane import Lane
 from .layouts import Beat, Item, Token
+from .ports import core_members
 from .readout import Readout
 from .replayer import Replayer
 from .sequencer import Sequencer
 from .spread import LANES_PER_COPY, copies, lane_groups
-from .table import TableMemory, host_members
+from .table import TableMemory
 from .walker import Walker
 from .weights import WeightBank
 
 INPUT_ITEMS = 4
 OUTPUT_BEATS = 16
 
-Events = data.StructLayout(
-    {
-        "spikes_in": unsigned(2),
-        "spikes_out": unsigned(2),
-        "dropped": unsigned(2),
-        "sops": unsigned(12),
-        "tick": unsigned(1),
-        "sample": unsigned(1),
-        "busy": unsigned(1),
-        "stall_in": unsigned(1),
-        "stall_out": unsigned(1),
-    }
-)
-"""What happened in a cycle, for the performance counters."""
-
-Faults = data.StructLayout(
-    {"kind": unsigned(1), "address": unsigned(1), "frame": unsigned(1), "overflow": unsigned(1)}
-)
-"""Faults of a cycle, for the sticky flags."""
-
 
 class Core(wiring.Component):
     """One core without its AXI4-Lite port.
 
-    Members
-    -------
-    i, o : streams of Beat
-    run : In(1), n_populations, n_replays : In(9)
-        See :class:`~spikeloom_hw.sequencer.Sequencer`.
-    ready, idle : Out(1)
-    events, faults : Out
-    host_memory : In(3)
-        Number of the memory in the window (:func:`spikeloom.spec.memmap.memory_map`).
-    host_row, host_word, host_data : In
-        Row and 32-bit word in it.
-    host_write : In(1)
-        Write ``host_data`` (while stopped only).
-    host_value : Out(32)
-        The word, ``HOST_READ_CYCLES`` after row and word stand still (while stopped only);
-        0 for parameters, which can only be written.
+    Members: see :func:`~.ports.core_members`.
     """
-
-    HOST_READ_CYCLES = 5
 
     def __init__(self, config: BuildConfig) -> None:
         self.config = config
         self.memories = memory_map(config)
-        rows = max(memory.rows for memory in self.memories.values())
-        words = max(memory.row_words for memory in self.memories.values())
-        super().__init__(
-            {
-                "i": In(stream.Signature(Beat)),
-                "o": Out(stream.Signature(Beat)),
-                "run": In(1),
-                "n_populations": In(9),
-                "n_replays": In(9),
-                "ready": Out(1),
-                "idle": Out(1),
-                "events": Out(Events),
-                "faults": Out(Faults),
-                "host_memory": In(3),
-                **host_members(rows, words),
-            }
-        )
+        super().__init__(core_members(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -11,7 +11,7 @@ from spikeloom.spec.build import build_id
 from spikeloom.spec.config import CORES_MAX, BuildConfig
 from spikeloom.spec.regmap import Access
 
-from .core import Events, Faults
+from .ports import Events, Faults
 from .counters import Counters
 
 COUNTER_PART = 8

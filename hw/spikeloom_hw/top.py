@@ -12,6 +12,7 @@ from spikeloom.spec.memmap import address_bits, core_address_bits, core_memories
 
 from .axi_lite import AxiLiteSlave, axi_lite_members
 from .cluster import Cluster
+from .compact.core import CompactCore
 from .core import Core
 from .registers import Registers
 from .sensor.port import PINS, SensorInput
@@ -61,7 +62,7 @@ class Accelerator(wiring.Component):
         config = self.config
         m.submodules.bus = bus = AxiLiteSlave(address_bits(config))
         m.submodules.registers = registers = Registers(config)
-        core = Core(config) if config.cores == 1 else Cluster(config)
+        core = self._core()
         # Registered, as are the requests to the memory window: the way from the bus to every
         # flip-flop of the core would set the clock of a placed design.
         stopped = Signal(init=1)
@@ -80,6 +81,11 @@ class Accelerator(wiring.Component):
             feed = sensor.host
         self._streams(m, feed, core)
         return m
+
+    def _core(self) -> Core | CompactCore | Cluster:
+        if self.config.compact:
+            return CompactCore(self.config)
+        return Core(self.config) if self.config.cores == 1 else Cluster(self.config)
 
     def _sensor(self, m: Module, bus: AxiLiteSlave, sensor: SensorInput) -> None:
         """Join the sensor input to its pins and to the bus."""
@@ -100,7 +106,7 @@ class Accelerator(wiring.Component):
                 bus.read_data.eq(sensor.read_data),
             ]
 
-    def _streams(self, m: Module, feed: stream.Interface, core: Core | Cluster) -> None:
+    def _streams(self, m: Module, feed: stream.Interface, core: Core | CompactCore | Cluster) -> None:
         """Join the stream ports to ``feed`` and the core; words that TKEEP leaves out are NULL."""
         half = aer.WORD_BITS // 8
         for index in range(aer.BEAT_WORDS):
@@ -121,7 +127,7 @@ class Accelerator(wiring.Component):
         ]
 
     def _requests(
-        self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core | Cluster
+        self, m: Module, bus: AxiLiteSlave, registers: Registers, core: Core | CompactCore | Cluster
     ) -> None:
         """Send requests to the registers or to the memory window."""
         is_register = Signal()

@@ -11,6 +11,12 @@ from .errors import NetworkError, UsageError
 CORES_MAX = 4
 """Cores of the largest cluster."""
 
+COMPACT_LACKS = (
+    *("groups", "runs", "parameter_rows", "history_rows"),
+    *("graded", "refractory", "current", "multi_spike"),
+)
+"""Options that compact builds do not have."""
+
 
 def _power_of_two(what: str, value: int, low: int, high: int) -> None:
     if not isinstance(value, int) or not low <= value <= high or value & (value - 1):
@@ -62,6 +68,9 @@ class BuildConfig:
     link_beats
         Beats of spikes that wait between each two cores, a power of two from 16 to 65536; 0:
         the cores work side by side only, each on samples of its own.
+    compact
+        The core of least logic: one neuron and one pair of spikes after the other.  It has one
+        core and none of the options from ``groups`` to ``multi_spike``.
     """
 
     name: str
@@ -82,6 +91,7 @@ class BuildConfig:
     sensor: bool = False
     cores: int = 1
     link_beats: int = 0
+    compact: bool = False
 
     def __post_init__(self) -> None:
         name = self.name.replace("-", "_") if isinstance(self.name, str) else self.name
@@ -105,7 +115,7 @@ class BuildConfig:
             value = getattr(self, name)
             if type(value) is not int or value != 0:
                 _power_of_two(name, value, low, high)
-        for name in ("graded", "refractory", "current", "multi_spike", "sensor"):
+        for name in ("graded", "refractory", "current", "multi_spike", "sensor", "compact"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if bool(self.groups) != bool(self.runs):
@@ -118,6 +128,16 @@ class BuildConfig:
             raise UsageError(f"cores must be from 1 to {CORES_MAX}, not {self.cores!r}")
         if self.link_beats and self.cores == 1:
             raise UsageError(f"link_beats must be 0 with one core, not {self.link_beats}")
+        if self.compact:
+            self._check_compact()
+
+    def _check_compact(self) -> None:
+        """Raise :class:`UsageError` if a compact build has what none can have."""
+        found = [name for name in COMPACT_LACKS if getattr(self, name)]
+        if found:
+            raise UsageError(f"a compact build must not have {', '.join(found)}")
+        if self.cores > 1:
+            raise UsageError(f"cores of a compact build must be 1, not {self.cores}")
 
     @property
     def neurons(self) -> int:
@@ -131,7 +151,10 @@ class BuildConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as JSON-ready values."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.compact:  # ids and files of these builds are older than compact ones
+            del values["compact"]
+        return values
 
 
 _FANOUT: dict[str, Any] = {"groups": 2048, "runs": 4096}
@@ -147,7 +170,7 @@ _PER_CHANNEL: dict[str, Any] = {**_FANOUT, "parameter_rows": 64}
 PRESETS: dict[str, BuildConfig] = {
     config.name: config
     for config in (
-        BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048),
+        BuildConfig("tiny", lanes=4, state_rows=64, weight_rows=2048, compact=True),
         BuildConfig("small", lanes=16, state_rows=32, weight_rows=1024),
         BuildConfig("medium", lanes=32, state_rows=32, weight_rows=2048),
         BuildConfig("pynq-z2", lanes=128, state_rows=64, weight_rows=1024, **_PER_CHANNEL),
