@@ -361,8 +361,9 @@ def _build(value: Any) -> BuildFacts:
     """Return the build that the manifest's object describes."""
     facts = _fields("build", value, BuildFacts.__dataclass_fields__)
     names = BuildConfig.__dataclass_fields__
+    given = {"compact": False, **_object("build.config", facts["config"])}
     try:
-        config = BuildConfig(**_fields("build.config", facts["config"], names))
+        config = BuildConfig(**_fields("build.config", given, names))
     except UsageError as error:
         raise ArtefactError(f"build.config: {error}") from None
     if not isinstance(facts["id"], str) or not BUILD_ID.match(facts["id"]):
