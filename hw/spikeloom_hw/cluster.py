@@ -13,12 +13,12 @@ from spikeloom.spec.memmap import core_memories
 from spikeloom.spec.tables import FEEDS, ROUTES, TARGETS
 
 from .core import Core
-from .ports import Events, Faults
 from .gate import HostBeat, HostGate
 from .join import Join
 from .layouts import Beat
 from .link import Link
 from .merge import Merge
+from .ports import Events, Faults
 from .queue import Queue
 from .router import Router
 from .table import TableMemory, host_members

@@ -11,8 +11,8 @@ from spikeloom.spec.build import build_id
 from spikeloom.spec.config import CORES_MAX, BuildConfig
 from spikeloom.spec.regmap import Access
 
-from .ports import Events, Faults
 from .counters import Counters
+from .ports import Events, Faults
 
 COUNTER_PART = 8
 """Bits of an offset inside the part of the map that holds the counters."""

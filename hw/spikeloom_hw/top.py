@@ -106,7 +106,9 @@ class Accelerator(wiring.Component):
                 bus.read_data.eq(sensor.read_data),
             ]
 
-    def _streams(self, m: Module, feed: stream.Interface, core: Core | CompactCore | Cluster) -> None:
+    def _streams(
+        self, m: Module, feed: stream.Interface, core: Core | CompactCore | Cluster
+    ) -> None:
         """Join the stream ports to ``feed`` and the core; words that TKEEP leaves out are NULL."""
         half = aer.WORD_BITS // 8
         for index in range(aer.BEAT_WORDS):

@@ -13,9 +13,9 @@ same core, and part after a reset, so that nothing may be left behind.
 With ``--contract`` the networks are those of :mod:`.random_contract`, on builds that can run all
 of them; with ``--cluster`` as well, on builds of several cores, of which 1 to 4 are in use, as a
 chain or side by side; with ``--options`` on builds in turn that have some of the options
-(:func:`~.cases.option_builds`), each with networks that it can run; with ``--everything`` these
-three in turn; with ``--least`` the networks of ``--options`` on the least builds that hold them,
-whose memories are as good as full.
+(:func:`~.cases.option_builds`), each with networks that it can run; with ``--compact`` on compact
+cores; with ``--everything`` these four in turn; with ``--least`` networks as those of ``--options``
+on the least builds that hold them, whose memories are as good as full.
 
 Exit code 0 if everything is equal, 1 if not, 2 for bad use; a failure is named with the
 arguments that repeat it alone (``--seed S --first N --networks 1``).  ``--shrink FOLDER`` makes the
@@ -184,8 +184,9 @@ def _parser() -> argparse.ArgumentParser:
         (Scope.CONTRACT, "networks of the whole contract"),
         (Scope.CLUSTER, "networks of the whole contract on 1 to 4 cores"),
         (Scope.OPTIONS, "builds that have some options of the contract"),
-        (Scope.LEAST, "the same networks, each on the least build that holds it"),
-        (Scope.EVERYTHING, "contract, cluster and options in turn"),
+        (Scope.COMPACT, "networks of what a build without options takes, on compact cores"),
+        (Scope.LEAST, "networks as of --options, each on the least build that holds it"),
+        (Scope.EVERYTHING, "contract, cluster, options and compact in turn"),
     ):
         kinds.add_argument(
             f"--{scope.value}", help=text,

@@ -60,6 +60,13 @@ CLUSTER_BUILDS = (
 )
 """The whole contract on four cores, with links for some long delays, though not for all."""
 
+COMPACT_BUILDS = (
+    BuildConfig("compact-4", lanes=4, state_rows=128, weight_rows=8192, compact=True),
+    BuildConfig("compact-8", lanes=8, state_rows=64, weight_rows=4096, weight_bits=4, compact=True),
+    BuildConfig("compact-16", 16, state_rows=32, weight_rows=2048, weight_bits=2, compact=True),
+)
+"""Compact cores, one for each width of weights."""
+
 _OPTIONS: tuple[tuple[dict[str, Any], ...], ...] = (
     tuple({"lanes": lanes, "state_rows": 512 // lanes} for lanes in (4, 16)),
     tuple({"weight_bits": bits} for bits in (8, 4, 2)),
@@ -69,6 +76,7 @@ _OPTIONS: tuple[tuple[dict[str, Any], ...], ...] = (
     ({}, {"graded": True}, {"graded": True, "multi_spike": True}),
     ({}, {"refractory": True}),
     ({}, {"current": True}),
+    ({}, {"cores": 2}, {"cores": 3, "link_beats": 4096}),
 )
 
 
@@ -113,11 +121,25 @@ class Scope(str, Enum):
     OPTIONS = "options"
     """Networks of a part of the contract, each on a build with the options for that part."""
 
+    COMPACT = "compact"
+    """Networks of what a build without options takes, on compact cores."""
+
     LEAST = "least"
-    """The same networks, each on the least build that holds it: a simulator is built for each."""
+    """Networks as those of ``OPTIONS``, each on the least build of one core that holds it: a
+    simulator is built for each."""
 
     EVERYTHING = "everything"
-    """``CONTRACT``, ``CLUSTER`` and ``OPTIONS`` in turn."""
+    """``CONTRACT``, ``CLUSTER``, ``OPTIONS`` and ``COMPACT`` in turn."""
+
+
+_PARTS = (Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS, Scope.COMPACT)
+BUILDS_OF = {
+    Scope.DENSE: BUILDS,
+    Scope.CONTRACT: CONTRACT_BUILDS,
+    Scope.CLUSTER: CLUSTER_BUILDS,
+    Scope.COMPACT: COMPACT_BUILDS,
+}
+"""The builds of scopes that draw one; others take those of :func:`option_builds` in turn."""
 
 
 @dataclass(frozen=True)
@@ -142,24 +164,22 @@ class Case:
 def draw(seed: int, number: int, scope: Scope = Scope.DENSE) -> Case:
     """Return case ``number`` of the campaign ``seed``."""
     if scope is Scope.EVERYTHING:
-        number, turn = divmod(number, 3)
-        part = (Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS)[turn]
-        return replace(draw(seed, number, part), number=3 * number + turn)
+        number, turn = divmod(number, len(_PARTS))
+        return replace(draw(seed, number, _PARTS[turn]), number=len(_PARTS) * number + turn)
     rng = np.random.default_rng([seed, number])
-    in_turn = scope in (Scope.OPTIONS, Scope.LEAST)
-    if in_turn:
+    if scope in (Scope.OPTIONS, Scope.LEAST):
         config = option_builds()[number % len(option_builds())]
     else:
-        whole = CLUSTER_BUILDS if scope is Scope.CLUSTER else CONTRACT_BUILDS
-        builds = BUILDS if scope is Scope.DENSE else whole
+        builds = BUILDS_OF[scope]
         config = builds[int(rng.integers(len(builds)))]
     how: dict[str, Any] = {}
-    if scope is Scope.CLUSTER:
-        chain = rng.random() < 0.75
+    if config.cores > 1 and scope is not Scope.LEAST:
+        chain = config.link_beats and rng.random() < 0.75
         how["arrangement"] = Arrangement.CHAIN if chain else Arrangement.SIDE_BY_SIDE
         how["n_cores"] = int(rng.integers(1, config.cores + 1))
     dense = scope is Scope.DENSE
-    network = random_network(rng, config) if dense else _fitting(rng, config, in_turn, **how)
+    whole = scope in (Scope.CONTRACT, Scope.CLUSTER)
+    network = random_network(rng, config) if dense else _fitting(rng, config, not whole, **how)
     if scope is Scope.LEAST:
         config = needed_build(network, config.lanes, scope.value)
     samples, ticks = int(rng.integers(1, 5)), int(rng.integers(1, 13))

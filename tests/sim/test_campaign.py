@@ -171,7 +171,7 @@ def test_bad_use_raises_its_own_errors():
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_random_networks_on_the_gateware_with_stalls(monkeypatch, engine_cache):
-    monkeypatch.setattr(cases, "BUILDS", (PRESETS["small"],))
+    monkeypatch.setitem(cases.BUILDS_OF, Scope.DENSE, (PRESETS["small"],))
     print("seed 4")
     outcome = campaign("cxxrtl", 4, 0, 6, progress=False)
     assert outcome.failures == []
@@ -192,8 +192,10 @@ def test_a_part_of_the_options_on_the_gateware(build, engine_cache):
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.parametrize(("scope", "networks"), [(Scope.CONTRACT, 120), (Scope.CLUSTER, 20)])
-def test_the_whole_contract_on_the_gateware(scope, networks, engine_cache):
+@pytest.mark.parametrize(
+    ("scope", "networks"), [(Scope.CONTRACT, 120), (Scope.CLUSTER, 20), (Scope.COMPACT, 60)]
+)
+def test_networks_of_a_scope_on_the_gateware(scope, networks, engine_cache):
     print("seed 7")
     outcome = campaign("verilator", 7, 0, networks, False, scope)
     assert outcome.failures == []

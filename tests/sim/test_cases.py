@@ -11,6 +11,7 @@ from spikeloom.artefact import read_artefact
 from spikeloom.cli import main
 from spikeloom.compile import compile_network
 from spikeloom.compile.capacity import capacity_report
+from spikeloom.spec import numfmt
 from spikeloom.spec.errors import SpikeLoomError
 from spikeloom.spec.network import Dense
 from spikeloom_sim import cases as module
@@ -59,10 +60,20 @@ def test_least_builds_are_tight():
 
 
 def test_everything_is_the_others_in_turn():
-    found = [draw(3, number, Scope.EVERYTHING) for number in range(6)]
-    parts = [Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS] * 2
+    found = [draw(3, number, Scope.EVERYTHING) for number in range(8)]
+    parts = [Scope.CONTRACT, Scope.CLUSTER, Scope.OPTIONS, Scope.COMPACT] * 2
     for number, (case, part) in enumerate(zip(found, parts, strict=True)):
-        equal(case, replace(draw(3, number // 3, part), number=number))
+        equal(case, replace(draw(3, number // 4, part), number=number))
+
+
+def test_compact_builds_are_drawn_with_weights_of_every_width():
+    found = [draw(3, number, Scope.COMPACT) for number in range(40)]
+    assert all(case.config.compact for case in found)
+    for case in found:
+        low, high = numfmt.signed_range(case.config.weight_bits)
+        weights = np.concatenate([p.weights.ravel() for p in case.network.projections])
+        assert low <= weights.min() <= weights.max() <= high
+    assert {case.config.weight_bits for case in found} == set(numfmt.WEIGHT_BITS)
 
 
 def test_builds_of_options_have_every_mixture_of_three():
@@ -70,13 +81,14 @@ def test_builds_of_options_have_every_mixture_of_three():
     choices = {
         "lanes": (4, 16), "weight_bits": (8, 4, 2), "groups": (0, 4096), "parameter_rows": (0, 128),
         "history_rows": (0, 16384), "refractory": (False, True), "current": (False, True),
-        "multi_spike": (False, True),
+        "multi_spike": (False, True), "cores": (1, 2, 3),
     }  # fmt: skip
     there = {tuple(getattr(build, name) for name in choices) for build in option_builds()}
     for names in itertools.combinations(range(len(choices)), 3):
         wanted = itertools.product(*(list(choices.values())[i] for i in names))
         assert {tuple(build[i] for i in names) for build in there} == set(wanted), names
     assert any(build.graded and not build.multi_spike for build in option_builds())
+    assert {build.cores for build in option_builds() if build.link_beats} == {3}
 
 
 def test_networks_of_options_use_what_their_build_has():

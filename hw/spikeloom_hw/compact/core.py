@@ -165,7 +165,11 @@ class CompactCore(wiring.Component):
             self.o.valid.eq(full),
             self.o.payload.eq(beat),
             self.idle.eq(
-                control.ready & control.idle & decoder.idle & ~control.i.valid & ~full
+                control.ready
+                & control.idle
+                & decoder.idle
+                & ~control.i.valid
+                & ~full
                 & ~self.i.valid
             ),
         ]

@@ -28,7 +28,8 @@ class StateRows(wiring.Component):
         ``LATENCY_CYCLES`` after ``show``, and in that cycle only: the potential of ``lane`` in
         the row that was asked for.
     write : In(1), result : In
-        Write ``result`` into ``lane`` of ``row``.  Not within two cycles behind ``show`` or ``add``.
+        Write ``result`` into ``lane`` of ``row``; not within two cycles behind ``show`` or
+        ``add``.
     overflow : Out(1)
         A sum of this cycle left the accumulator.
     """

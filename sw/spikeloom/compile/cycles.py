@@ -19,6 +19,7 @@ from ..spec.errors import UsageError
 from ..spec.manifest import BuildFacts, PlacedPopulation
 from ..spec.numfmt import MAGNITUDE_MAX
 from ..spec.tables import POPULATIONS, REPLAYS, unpack_row
+from .compact_cycles import CompactModel
 from .traffic import (
     Images,
     Int64,
@@ -126,6 +127,8 @@ def cycles_of(
     """
     if build.config.cores != 1:
         raise UsageError(f"the performance model counts one core, not {build.config.cores}")
+    if build.config.compact:
+        return Cycles(*CompactModel(build, images, spikes, potentials, final).run())
     return _Model(build, images, spikes, potentials, final).run()
 
 
