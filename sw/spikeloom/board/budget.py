@@ -15,6 +15,9 @@ found by groups and runs, and four for the group; and ``digits`` 1, or 7 with mu
     tick  = 64 + sum over populations (16 * rows + neurons * digits * (2 + fan)) + output beats
     END   = 64 + sum over populations (16 * rows) + output beats
 
+On a compact core a population takes 16 more, a row 16 more for each of its lanes, and a spike 6
+more for each projection.
+
 The driver allows :data:`SLACK` times the bound plus :data:`CYCLES_FLOOR`.
 """
 
@@ -26,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec.config import BuildConfig
 from ..spec.errors import ArtefactError
 from ..spec.manifest import PlacedPopulation
 from ..spec.numfmt import MAGNITUDE_MAX
@@ -37,6 +41,8 @@ CYCLES_FLOOR = 4096
 
 _FIXED = 64
 _PER_ROW = 16
+_COMPACT_POPULATION = _COMPACT_LANE = 16
+_COMPACT_PROJECTION = 6
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,20 @@ def bounds_of(
     populations: Sequence[PlacedPopulation],
     images: Mapping[str, NDArray[np.uint32]],
     probes: Probes,
-    lanes: int,
+    config: BuildConfig,
 ) -> Bounds:
-    """Return the bounds of a network from its tables."""
-    fans = [_fan(images, index, p.name) for index, p in enumerate(populations)]
+    """Return the bounds of a network on the build ``config`` from its tables."""
+    lanes = config.lanes
+    look_up = _COMPACT_PROJECTION if config.compact else 0
+    fans = [_fan(images, index, p.name, look_up) for index, p in enumerate(populations)]
     neurons = [(p, fan) for p, fan in zip(populations, fans, strict=True) if not p.is_input]
     values = {i: populations[i].n_rows * lanes for i in (*probes.ticks, *probes.end)}
     tick_beats = 1 + sum(populations[i].n_neurons * _digits(populations[i]) for i in probes.spikes)
     tick_beats += sum(values[i] for i in probes.ticks)
     end_beats = 2 + sum(values[i] for i in probes.end)
     rows = _PER_ROW * sum(p.n_rows for p, _ in neurons)
+    if config.compact:
+        rows += sum(_COMPACT_POPULATION + _COMPACT_LANE * lanes * p.n_rows for p, _ in neurons)
     events = sum(p.n_neurons * _digits(p) * (2 + fan) for p, fan in neurons)
     return Bounds(
         tick_beats=tick_beats,
@@ -88,21 +98,24 @@ def _digits(population: PlacedPopulation) -> int:
     return MAGNITUDE_MAX.bit_length() if population.multi_spike else 1
 
 
-def _fan(images: Mapping[str, NDArray[np.uint32]], index: int, name: str) -> int:
+def _fan(images: Mapping[str, NDArray[np.uint32]], index: int, name: str, look_up: int) -> int:
     row = unpack_row(POPULATIONS, images["populations"][index])
     replays = [unpack_row(REPLAYS, words) for words in images.get("replays", ())]
     ranges = [row, *(replay for replay in replays if replay["population"] == index)]
     return sum(
-        _fan_of(images["projections"], r["first_projection"], r["n_projections"], name)
+        _fan_of(images["projections"], r["first_projection"], r["n_projections"], name, look_up)
         for r in ranges
     )
 
 
-def _fan_of(projections: NDArray[np.uint32], first: int, count: int, name: str) -> int:
+def _fan_of(
+    projections: NDArray[np.uint32], first: int, count: int, name: str, look_up: int
+) -> int:
     if first + count > len(projections):
         raise ArtefactError(
             f"population {name} must have its projections inside the table of "
             f"{len(projections)} rows, not rows {first} to {first + count - 1}"
         )
     rows = [unpack_row(PROJECTIONS, words) for words in projections[first : first + count]]
-    return sum(4 + 4 * row["n_rows"] if row["grouped"] else row["n_rows"] for row in rows)
+    found = (4 + 4 * row["n_rows"] if row["grouped"] else row["n_rows"] for row in rows)
+    return sum(found) + look_up * count

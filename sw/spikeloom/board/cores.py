@@ -86,7 +86,6 @@ def chain_bounds(parts: Sequence[Images], build: BuildFacts, probes: Probes) -> 
     many words as a multi-spike neuron sends.
     """
     total = Bounds(1, 2, 0, 0, 0)
-    lanes = build.config.lanes
     for core, part in enumerate(parts):
         indexes = (0, *build.on_core(core))
         row_0 = _input_row(part, build.populations[0])
@@ -98,7 +97,7 @@ def chain_bounds(parts: Sequence[Images], build: BuildFacts, probes: Probes) -> 
                 for found in (probes.spikes, probes.ticks, probes.end)
             )
         )
-        one = bounds_of(populations, part, own, lanes)
+        one = bounds_of(populations, part, own, build.config)
         arriving = row_0.n_neurons * MAGNITUDE_MAX.bit_length() * one.spike_cycles
         total = Bounds(
             total.tick_beats + one.tick_beats - 1,

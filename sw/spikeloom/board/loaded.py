@@ -78,7 +78,7 @@ def prepare(artefact: Artefact, probe: str | None) -> Loaded:
     if build.is_chain:
         bounds = chain_bounds(parts, build, probes)
     else:
-        bounds = bounds_of(build.populations, parts[0], probes, build.config.lanes)
+        bounds = bounds_of(build.populations, parts[0], probes, build.config)
     rows = [unpack_row(POPULATIONS, row) for row in populations]
     fires = [row["fires"] for row, p in zip(rows, build.populations, strict=True) if p.is_output]
     digest = hashlib.sha256(artefact.manifest.to_json().encode()).digest()
