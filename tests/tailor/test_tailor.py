@@ -7,7 +7,7 @@ from spikeloom.compile import compile_network
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import CapacityError, UsageError
 from spikeloom.spec.network import InputPopulation, Network, Pool, Population, Projection
-from spikeloom.tailor import LANES, candidates, needed_build, random_run, tailor
+from spikeloom.tailor import COMPACT_LANES, LANES, candidates, needed_build, random_run, tailor
 from spikeloom.tailor.area import DEVICES, area, measured
 
 RATES = {"input": 0.1, "hidden": 0.1, "out": 0.1}
@@ -82,14 +82,26 @@ def test_a_higher_target_takes_more_lanes(rng):
     network = layers(rng)
     run = run_of(network)
     builds = candidates(network, run, XC7, 100)
-    assert [b.config.lanes for b in builds] == list(LANES)
-    slow, fast = builds[0].samples_per_s, max(b.samples_per_s for b in builds)
+    shapes = [(b.config.lanes, b.config.compact) for b in builds]
+    assert shapes == [(n, False) for n in LANES] + [(n, True) for n in COMPACT_LANES]
+    slow, fast = (found(b.samples_per_s for b in builds) for found in (min, max))
     assert slow < fast
-    for target in (0.9 * slow, 0.5 * (slow + fast)):
+    for target in (0.9 * slow, 0.3 * fast, 0.5 * (slow + fast)):
         found = tailor(network, run, XC7, clock_mhz=100, target_fps=target)
         assert found.samples_per_s >= target
-        smaller = [b for b in builds if b.config.lanes < found.config.lanes]
+        smaller = [b for b in builds if b.area["LUT"] < found.area["LUT"]]
         assert all(b.samples_per_s < target for b in smaller)
+
+
+def test_a_low_target_takes_a_compact_build_where_the_network_allows_one(rng):
+    plain, resting = layers(rng), layers(rng, refractory=2)
+    found = tailor(plain, run_of(plain), XC7, clock_mhz=100, target_fps=1)
+    assert (found.config.compact, found.config.lanes, found.area["multiplier"]) == (True, 4, 1)
+    compile_network(plain, found.config)
+    other = tailor(resting, run_of(resting), XC7, clock_mhz=100, target_fps=1)
+    assert not other.config.compact
+    with pytest.raises(CapacityError, match="needs refractory, which no compact build has"):
+        needed_build(resting, 4, compact=True)
 
 
 def test_without_a_target_it_is_the_fastest_that_fits(rng):
@@ -97,7 +109,7 @@ def test_without_a_target_it_is_the_fastest_that_fits(rng):
     run = run_of(network)
     allowed = area(needed_build(network, 32), XC7)["LUT"] + 1
     found = tailor(network, run, XC7, clock_mhz=100, max_luts=allowed)
-    assert found.config.lanes == 32
+    assert (found.config.lanes, found.config.compact) == (32, False)
 
 
 def test_what_is_out_of_reach_says_what_limits(rng):

@@ -15,6 +15,7 @@ from ..spec.config import BuildConfig
 
 LANES = 16
 PLAIN_LANES = (4, LANES, 32, 64)
+COMPACT_LANES = (4, 8, LANES)
 
 PLAIN = BuildConfig("plain", lanes=LANES, state_rows=32, weight_rows=1024)
 """Dense layers of plain neurons only; the features below are measured against it."""
@@ -48,10 +49,14 @@ class Measured:
 
 
 def builds() -> list[BuildConfig]:
-    """Return the builds to measure: plain ones, and one with each feature."""
+    """Return the builds to measure: plain ones, one with each feature, and compact ones."""
     found = [replace(PLAIN, name=f"plain-{lanes}", lanes=lanes) for lanes in PLAIN_LANES]
-    return found + [
+    found += [
         replace(PLAIN, name=build_name(feature), **changes) for feature, changes in FEATURES.items()
+    ]
+    return found + [
+        replace(PLAIN, name=f"compact-{lanes}", lanes=lanes, compact=True)
+        for lanes in COMPACT_LANES
     ]
 
 

@@ -20,12 +20,14 @@ from ..compile.cycles import cycles_of
 from ..compile.placement import is_grouped
 from ..compile.support import needs_parameter_rows
 from ..spec import numfmt
-from ..spec.config import BuildConfig
+from ..spec.config import COMPACT_LACKS, BuildConfig
 from ..spec.errors import CapacityError, UsageError
 from ..spec.network import Network
 from .area import SHARE, Device, area
 
 LANES = (4, 8, 16, 32, 64, 128, 256)
+COMPACT_LANES = (4, 8, 16)
+"""Lanes that compact builds have been measured with."""
 LIMITS = {
     "state_rows": (4, 1024),
     "weight_rows": (16, 65536),
@@ -114,12 +116,16 @@ def random_run(network: Network, rates: Mapping[str, float], ticks: int, seed: i
 
 
 def needed_build(
-    network: Network, lanes: int, name: str = "tailored", placement: Placement | None = None
+    network: Network,
+    lanes: int,
+    name: str = "tailored",
+    placement: Placement | None = None,
+    compact: bool = False,
 ) -> BuildConfig:
     """Return the least build of ``lanes`` lanes that can hold the network.
 
     ``placement`` is that on so many lanes, if it is known.  Raises :class:`CapacityError` if the
-    build would be larger than any may be.
+    build would be larger than any may be, or if a ``compact`` one cannot run the network.
     """
     multi_spike = any(p.multi_spike for p in network.populations)
     signed = any(p.signed for p in network.inputs)
@@ -151,7 +157,10 @@ def needed_build(
                 f"with {lanes} lanes the network needs {count}"
             )
         probe[resource] = max(1 << (count - 1).bit_length() if count else 0, least)
-    return BuildConfig(**probe)
+    found = [option for option in COMPACT_LACKS if probe.get(option)]
+    if compact and found:
+        raise CapacityError(f"network needs {', '.join(found)}, which no compact build has")
+    return BuildConfig(**probe, compact=compact)
 
 
 def _weight_bits(network: Network) -> int:
@@ -171,6 +180,7 @@ def sized(
     device: Device,
     clock_mhz: float,
     bounds: Mapping[str, Bound] | None = None,
+    compact: bool = False,
 ) -> Tailored:
     """Return the least build of ``lanes`` lanes that can hold the network, its speed and area.
 
@@ -178,7 +188,7 @@ def sized(
     :class:`CapacityError` as :func:`needed_build` and the compiler do.
     """
     placement = place(network, lanes)
-    config = needed_build(network, lanes, placement=placement)
+    config = needed_build(network, lanes, placement=placement, compact=compact)
     compiled = plan_network(network, config, bounds=bounds, placement=placement).pack()
     cycles = cycles_of(compiled.build, compiled.images, run.spikes, run.potentials, run.final)
     mean = float(cycles.samples.mean())
@@ -186,12 +196,13 @@ def sized(
 
 
 def candidates(network: Network, run: Run, device: Device, clock_mhz: float) -> list[Tailored]:
-    """Return a build for each number of lanes that can hold the network at all."""
+    """Return a build for each number of lanes that can hold the network, compact ones too."""
     found = []
     bounds = prove_no_overflow(network)
-    for lanes in LANES:
+    shapes = [(lanes, False) for lanes in LANES] + [(lanes, True) for lanes in COMPACT_LANES]
+    for lanes, compact in shapes:
         with suppress(CapacityError):
-            found.append(sized(network, run, lanes, device, clock_mhz, bounds))
+            found.append(sized(network, run, lanes, device, clock_mhz, bounds, compact))
     return found
 
 

@@ -1,8 +1,9 @@
 """The area model: what a build takes of a device, from measured builds.
 
 ``measured.json`` holds builds mapped by ``spikeloom synth --features --json FILE``.  LUTs and
-flip-flops are a straight line over the lanes of the plain builds, plus what each feature added at
-16 lanes: in every lane for features of the lanes, once for those of the core.  Block RAMs and
+flip-flops are a straight line over the lanes of the plain, or of the compact builds, plus what each
+feature added at 16 lanes: in every lane for features of the lanes, once for those of the core.
+Block RAMs and
 multipliers are counted from the sizes.  Figures of ECP5 are those of 7 series, times ratios that
 ``spikeloom synth`` measured for the same builds on both.
 """
@@ -18,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..spec.config import BuildConfig
+from ..spec.numfmt import ACCUMULATOR_BITS
+from ..spec.tables import POPULATIONS, PROJECTIONS
 from ..synth.devices import LFE5U_85F, XC7Z020, ZU3
-from ..synth.features import FEATURES, LANES, build_name
+from ..synth.features import FEATURES, LANES, PLAIN, build_name
 
 TABLE = Path(__file__).with_name("measured.json")
 LANE_FEATURES = ("graded", "refractory", "current", "multi_spike")
@@ -78,7 +81,9 @@ def area(config: BuildConfig, device: Device) -> dict[str, float]:
         "LUT": _cells(config, "LUT"),
         "FF": _cells(config, "FF"),
         "block RAM": _block_rams(config),
-        "multiplier": config.lanes * (1 + config.graded + config.current),
+        "multiplier": 1.0
+        if config.compact
+        else config.lanes * (1 + config.graded + config.current),
     }
     return {name: value * device.ratios.get(name, 1.0) for name, value in cells.items()}
 
@@ -91,16 +96,22 @@ def _extra(feature: str, resource: str) -> float:
     return _found(build_name(feature), resource) - _found(f"plain-{LANES}", resource)
 
 
+def _line(kind: str, lanes: int, resource: str) -> float:
+    """Return what the builds of a kind, of whatever lanes, lead one to expect of ``lanes``."""
+    found = [r for r in measured() if r["config"]["name"].startswith(f"{kind}-")]
+    counts = [r["resources"][resource] for r in found]
+    each, once = np.polyfit([r["config"]["lanes"] for r in found], counts, 1)
+    return float(once + each * lanes)
+
+
 def _cells(config: BuildConfig, resource: str) -> float:
     """Return the LUTs or flip-flops of a build."""
-    plain = [r for r in measured() if r["config"]["name"].startswith("plain-")]
-    lanes = [r["config"]["lanes"] for r in plain]
-    each, once = np.polyfit(lanes, [r["resources"][resource] for r in plain], 1)
-    total = float(once + each * config.lanes)
+    if config.compact:  # its rows are in block RAM
+        return _line("compact", config.lanes, resource)
+    total = _line("plain", config.lanes, resource)
     share = config.lanes / LANES
-    usual = plain[0]["config"]
-    more_rows = config.state_rows - usual["state_rows"]
-    more = FEATURES["state_rows_128"]["state_rows"] - usual["state_rows"]
+    more_rows = config.state_rows - PLAIN.state_rows
+    more = FEATURES["state_rows_128"]["state_rows"] - PLAIN.state_rows
     per_row = _extra("state_rows_128", resource) / more
     in_lanes = LUTS_PER_STATE_ROW if resource == "LUT" else 0.0
     total += more_rows * (per_row - in_lanes * LANES + in_lanes * config.lanes)
@@ -126,6 +137,12 @@ def _blocks(width: int, depth: int) -> float:
 def _block_rams(config: BuildConfig) -> float:
     words = max(config.lanes * config.weight_bits // 32, 1)
     total = 2 * words * _blocks(32, config.weight_rows)
+    if config.compact:
+        table_words = POPULATIONS.words * config.populations
+        table_words += PROJECTIONS.words * config.projections
+        total += _blocks(32, table_words) + _blocks(
+            ACCUMULATOR_BITS * config.lanes, config.state_rows
+        )
     if config.groups:  # a copy for each of the two walkers
         total += 2 * _blocks(32, config.groups) + 4 * _blocks(32, config.runs)
     if config.history_rows:
