@@ -24,6 +24,7 @@ PYTHON_PYNQ4 ?= $(PYTHON)
 VERSIONS := -c 'import sys, numpy; print("Python", *sys.version_info[:3], "NumPy", numpy.__version__)'
 ARGS ?=
 PYTEST_ARGS ?=
+WORKERS ?= 2
 
 # What runs on NumPy 2 needs neither PyTorch nor pynq nor Amaranth.
 NUMPY2_TESTS = $(wildcard tests/spec tests/board tests/compile tests/events tests/datasets \
@@ -104,8 +105,8 @@ format: $(READY)  ## put the format right
 types: $(READY)  ## static types
 	$(BIN)/mypy
 
-unit: $(READY)  ## tests (PYTEST_ARGS="-m 'not slow'" for the quick ones)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+unit: $(READY)  ## tests, on 2 workers (WORKERS=0 for none; PYTEST_ARGS="-m 'not slow'" for the quick ones)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 unit-numpy2: $(READY2)  ## the tests of the base installation on NumPy 2
 	$(VENV2)/bin/python -m pytest $(PYTEST_ARGS) -m "not torch and not pynq and not rtl" \

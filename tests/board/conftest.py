@@ -1,3 +1,5 @@
+import tempfile
+
 import pytest
 
 from board.fake_core import FakeCore
@@ -20,3 +22,10 @@ def board(core, artefact):
     with Board(core, ready_timeout_s=0.05) as opened:
         opened.load(artefact)
         yield opened
+
+
+@pytest.fixture
+def own_lock(tmp_path, monkeypatch):
+    """A lock of boards for this test alone; without it only one at a time may open a board."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -26,7 +26,7 @@ from spikeloom_sim.pynq_sim import active_board  # noqa: E402
 from spikeloom_sim.run import golden_trace  # noqa: E402
 from spikeloom_sim.transports import open_transport  # noqa: E402
 
-pytestmark = [pytest.mark.pynq, pytest.mark.rtl]
+pytestmark = [pytest.mark.pynq, pytest.mark.rtl, pytest.mark.usefixtures("own_lock")]
 
 FOLDER = Path(spikeloom.notebooks.__file__).parent
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

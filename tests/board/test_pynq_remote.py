@@ -23,7 +23,7 @@ from board.small_network import CONFIG, expected, make_artefact, samples
 from spikeloom.board.hwh import core_bytes
 from spikeloom_sim.pynq_sim import write_dummy_bitstream
 
-pytestmark = [pytest.mark.pynq, pytest.mark.slow]
+pytestmark = [pytest.mark.pynq, pytest.mark.slow, pytest.mark.usefixtures("own_lock")]
 
 CLIENT = """
 import sys
