@@ -5,7 +5,7 @@ requests.  A microsecond has one or three clock cycles here, and recordings run 
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from spikeloom_hw.sensor.port import SensorInput
 CONFIG = BuildConfig(
     "unit", lanes=4, state_rows=4, weight_rows=64, populations=4, projections=4, sensor=True
 )
+COMPACT = replace(CONFIG, compact=True)
 PINS = ("aer_request", "aer_address", "aer_acknowledge")
 R = regmap.SENSOR_BY_NAME
 SOURCE, ENABLE = (R["SENSOR_CONTROL"].mask(name) for name in ("SOURCE", "ENABLE"))
@@ -68,14 +69,16 @@ class Live:
     chosen: SensorSetup
     seed: int = 0
     clock: int = MHZ
-    host: Host = field(default_factory=lambda: Host(CONFIG))
+    config: BuildConfig = CONFIG
+    host: Host = field(init=False)
     zero: int | None = None
 
     def __post_init__(self):
+        self.host = Host(self.config)
         self.rng = random.Random(self.seed)
         self.network = network_for(self.chosen, self.seed)
         none = np.zeros(0, np.int64)
-        self.empty = case_of(self.network, self.chosen.ticks(none, none, 0), CONFIG)
+        self.empty = case_of(self.network, self.chosen.ticks(none, none, 0), self.config)
         low = (self.chosen.request_low, self.chosen.acknowledge_low)
         self.sender = Sender(self.host.dut, PINS, low)
         self.ended = False
@@ -137,7 +140,7 @@ class Live:
         latency = SensorInput.LATENCY_CYCLES + max(self.chosen.filter_cycles, 2)
         taken = np.array(self.sender.requests) + latency - self.zero
         inputs = self.chosen.ticks(addresses[: len(taken)], taken // scale, cycles // scale)
-        return case_of(self.network, inputs, CONFIG)
+        return case_of(self.network, inputs, self.config)
 
     def simulate(self, host, camera, cycles):
         async def host_side(ctx):
@@ -154,22 +157,23 @@ NMNIST = {
 
 
 @pytest.mark.parametrize(
-    ("name", "clock", "stall", "changes"),
+    ("name", "clock", "stall", "changes", "config"),
     [
-        ("nmnist", MHZ, 0.0, {"limit": 2}),
+        ("nmnist", MHZ, 0.0, {"limit": 2}, CONFIG),
         ("nmnist", 3 * MHZ, 0.6, {"limit": 0, "polarities": "merge", "request_low": True,
-                                  "acknowledge_low": True, "filter_cycles": 3}),
-        ("dvs128", MHZ, 0.3, {"limit": 15, "polarities": "on"}),
+                                  "acknowledge_low": True, "filter_cycles": 3}, CONFIG),
+        ("dvs128", MHZ, 0.3, {"limit": 15, "polarities": "on"}, CONFIG),
+        ("dvs128", MHZ, 0.3, {"limit": 15, "polarities": "on"}, COMPACT),
     ],
 )  # fmt: skip
-def test_a_recording_through_the_pins(data, name, clock, stall, changes):
+def test_a_recording_through_the_pins(data, name, clock, stall, changes, config):
     if name == "nmnist":
         events = recording(data / "nmnist" / "nmnist_test100.npz", 5, 34, 200, skip=900)
         facts = {**NMNIST, "period_us": 600 * MHZ // clock, "n_ticks": 3}
     else:
         events = recording(data / "dvs128_gesture" / "dvs128_gesture_7.npz", 2, 128, 200)
         facts = {"crop": (0, 0, 128, 128), "downscale": 32, "period_us": 560, "n_ticks": 3}
-    live = Live(setup(**{**facts, **changes}), seed=4, clock=clock)
+    live = Live(setup(**{**facts, **changes}), seed=4, clock=clock, config=config)
     chosen = live.chosen
     addresses = chosen.addresses(events)
     n_samples = 2
