@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from ..spec.errors import UsageError
 from ..spec.manifest import BuildFacts, PlacedPopulation
-from ..spec.numfmt import MAGNITUDE_MAX
-from ..spec.tables import POPULATIONS, REPLAYS, unpack_row
+from ..spec.numfmt import DECAY_ONE, MAGNITUDE_MAX
+from ..spec.tables import PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, unpack_row
 from .compact_cycles import CompactModel
 from .traffic import (
     Images,
     Int64,
     Spikes,
+    column,
     input_pairs,
     is_grouped,
     operations,
@@ -34,7 +35,8 @@ DIGITS = MAGNITUDE_MAX.bit_length()
 HISTORY_TICKS = 63
 
 START = 6
-"""From the first beat of a run to its first operation."""
+START_SILENT = 1
+"""From the first beat of a run to its first operation, and to its first TICK without spikes."""
 TICK_SILENT = 2
 END_SILENT = 6
 ROW_AT_REST = 3
@@ -49,8 +51,10 @@ SPIKES = 12
 """From a SWEEP, and the operations of its spikes, to the next population."""
 LOOK_UP = 4
 """Further cycles before the first operation of a grouped projection."""
-LOOKED_UP = 12
-"""Most cycles of look-ups that are over when an input that has waited is let in."""
+HELD, HELD_GROUPED = 1, 4
+"""State rows to visit that the walker may hold when it has to wait."""
+USUAL_CURRENT = 256
+"""A synaptic current, to tell how long one lasts."""
 DIVIDE = 19
 """A row of a multi-spike population."""
 FIRST_DIGIT = 14
@@ -61,6 +65,7 @@ MASK = 3
 """A mask of spikes that a replay looks at."""
 REPLAY = 7
 REPLAY_EARLY = 4
+REPLAYED = 2
 """A replay, and one whose tick lies before the sample."""
 READOUT = 10
 """A row of potentials that is sent, beside a cycle for each neuron."""
@@ -182,21 +187,22 @@ class _Model:
         shape = np.asarray(spikes[build.populations[1].name]).shape
         self.n_samples, self.n_ticks = shape[:2]
         entries = [unpack_row(POPULATIONS, row) for row in images["populations"]]
+        first, count = entries[0]["first_projection"], entries[0]["n_projections"]
+        self.pairs = pairs = input_pairs(spikes, build.inputs)
+        work = operations(pairs, images, first, count)
+        size = self.n_samples * self.n_ticks
+        cycles = np.maximum(work.cycles, 1)
+        grouped = is_grouped(images, first, count)
+        ahead = _ahead(pairs.block, work.rows, HELD_GROUPED if grouped else HELD)
+        self.input, self.ahead = (
+            np.bincount(pairs.block, each, size).astype(np.int64)
+            for each in (cycles, np.where(ahead, cycles, 0))
+        )
+        self.input_look_up = LOOK_UP * grouped
         self.populations = [
             self._facts(placed, entry, potentials, final)
             for placed, entry in zip(build.populations[1:], entries[1:], strict=True)
         ]
-        first, count = entries[0]["first_projection"], entries[0]["n_projections"]
-        pairs = input_pairs(spikes, build.inputs)
-        work = operations(pairs, images, first, count)
-        size = self.n_samples * self.n_ticks
-        whole, rows = (
-            np.bincount(pairs.block, each, size).astype(np.int64)
-            for each in (np.maximum(work.cycles, 1), work.rows)
-        )
-        self.input = whole
-        self.waiting_input = np.maximum(whole - LOOKED_UP, np.maximum(rows, np.minimum(whole, 1)))
-        self.input_look_up = LOOK_UP * is_grouped(images, first, count)
         self.opens = max(
             (i for i, p in enumerate(self.populations) if p.entry["opens_input"]), default=0
         )
@@ -219,12 +225,19 @@ class _Model:
         pairs = spike_pairs(counts, self.lanes, placed.multi_spike)
         work = np.maximum(operations(pairs, self.images, first, count).cycles, 1)
         digits = DIGITS if placed.multi_spike else 1
+        if placed.multi_spike and entry["emit_spikes"]:
+            both = (pairs.even >= 0) & (pairs.odd >= 0) & (pairs.block % digits != digits - 1)
+            work = np.maximum(work, 1 + both)
         shape = (len(counts), placed.n_rows, digits)
         masks = np.bincount(pairs.block, work, int(np.prod(shape))).astype(np.int64)
         masks = masks.reshape(shape)
         active = self._rows(None if potentials is None else potentials[placed.name], placed)
         active = active | bool(entry["always_visit"]) | self._resting(counts, placed, entry)
         ending = self._rows(None if final is None else final[placed.name], placed)
+        ending = ending | self._resting_at_end(counts, placed, entry)
+        share = self._current_share(placed, entry)
+        if share:
+            ending = ending | self._reached(entry, share)[:, None]
         return _Facts(
             placed=placed,
             entry=entry,
@@ -246,6 +259,55 @@ class _Model:
         for back in range(1, min(entry["refractory"], self.n_ticks - 1) + 1):
             out[:, back:] |= fired[:, :-back]
         return out.reshape(-1, placed.n_rows)
+
+    def _current_share(self, placed: PlacedPopulation, entry: dict[str, int]) -> float:
+        """Return the greatest share that a neuron's current keeps from tick to tick."""
+        shares: Any = entry["current_decay"]
+        if self.build.config.parameter_rows:
+            rows = entry["row_base"] + np.arange(placed.n_rows)
+            own = entry["parameter_base"] + (rows & entry["parameter_mask"])
+            words = self.images["parameters"][own % self.build.config.parameter_rows]
+            shares = column(PARAMETERS, words.reshape(-1, PARAMETERS.words), "current_decay")
+        return float(np.max(shares)) / DECAY_ONE
+
+    def _reached(self, entry: dict[str, int], share: float) -> NDArray[np.bool_]:
+        """Return whether a spike has reached the population that late in each sample.
+
+        That is as late as a current of :data:`USUAL_CURRENT` lasts.
+        """
+        shape = (self.n_samples, self.n_ticks)
+        sources = [unpack_row(POPULATIONS, row) for row in self.images["populations"]]
+        ways = [(source, index, 0) for index, source in enumerate(sources)]
+        for row in self.images.get("replays", ()):
+            replay = unpack_row(REPLAYS, row)
+            ways.append((replay, replay["population"], replay["delay"]))
+        when = np.zeros(shape, np.bool_)
+        bases = column(PROJECTIONS, self.images["projections"], "row_base")
+        for way, index, delay in ways:
+            first = way["first_projection"]
+            for number in range(first, first + way["n_projections"]):
+                if bases[number] == entry["row_base"]:
+                    fired = self._fired(index, number).reshape(shape)
+                    when[:, delay:] |= fired[:, : max(self.n_ticks - delay, 0)]
+        lasts = self.n_ticks
+        if share < 1:
+            lasts = min(int(np.log(USUAL_CURRENT) / -np.log(share)), self.n_ticks)
+        return when[:, self.n_ticks - lasts :].any(axis=1)
+
+    def _fired(self, index: int, projection: int) -> NDArray[np.bool_]:
+        """Return in which ticks a spike of the source goes through the projection."""
+        if index:
+            fired: NDArray[np.bool_] = self._flat(self.build.populations[index].name).any(axis=1)
+            return fired
+        rows = operations(self.pairs, self.images, projection, 1).rows
+        return np.bincount(self.pairs.block, rows, self.n_samples * self.n_ticks) > 0
+
+    def _resting_at_end(
+        self, counts: NDArray[Any], placed: PlacedPopulation, entry: dict[str, int]
+    ) -> NDArray[np.bool_]:
+        """Return the rows with a neuron that is still refractory when the sample ends."""
+        fired = self._rows(counts, placed).reshape(self.n_samples, self.n_ticks, -1)
+        return np.any(fired[:, max(self.n_ticks - entry["refractory"], 0) :], axis=1)
 
     def _rows(self, values: NDArray[Any] | None, placed: PlacedPopulation) -> NDArray[np.bool_]:
         """Return whether any neuron of each row has a value, bool of shape (..., rows)."""
@@ -280,7 +342,7 @@ class _Model:
             with_work = np.where(work > 0, work + SPIKES + look_up, 0)
             cycles[:, delay:] = np.maximum(REPLAY + MASK * kept, with_work)[:, then]
             out += cycles
-        return np.where(held, out + 1, 0)
+        return np.where(held, out + REPLAYED, 0)
 
     def _kept_masks(self) -> Int64:
         """Return the masks that each tick leaves in the history."""
@@ -298,33 +360,40 @@ class _Model:
         """Follow the tokens of all samples."""
         ticks = np.zeros((self.n_samples, self.n_ticks), np.int64)
         samples = np.zeros(self.n_samples, np.int64)
-        start = START + int(self.input[0]) if self.input.size else START
+        first = int(self.input[0]) if self.input.size else 0
+        start = START + first if first else START_SILENT
         self.parts["input"] += start
         samples[0] = start
         for sample in range(self.n_samples):
             for tick in range(self.n_ticks):
                 at = sample * self.n_ticks + tick
-                following = int(self.waiting_input[at + 1]) if tick + 1 < self.n_ticks else 0
+                following = self._following(at + 1) if tick + 1 < self.n_ticks else (0, 0)
                 ticks[sample, tick] = self._tick(at, int(self.replay_work[sample, tick]), following)
             samples[sample] += ticks[sample].sum()
             at = (sample + 1) * self.n_ticks
-            following = int(self.waiting_input[at]) if at < len(self.input) else 0
+            following = self._following(at) if at < len(self.input) else (0, 0)
             whole, own = self._end(sample, following)
             samples[sample] += own
             if sample + 1 < self.n_samples:
                 samples[sample + 1] += whole - own
         return Cycles(ticks, samples, dict(self.parts))
 
-    def _chain(self, steps: list[_Step], before: int, following: int) -> int:
+    def _following(self, at: int) -> tuple[int, int]:
+        """Return the input's work in a tick: that which need not wait, and the rest."""
+        return int(self.ahead[at]), int(self.input[at] - self.ahead[at])
+
+    def _chain(self, steps: list[_Step], before: int, following: tuple[int, int]) -> int:
         """Return the cycles until the next token is taken, and note what they went into.
 
         ``before`` counts cycles before the first step; ``following`` is the input's work.
         """
+        ahead, behind = following
         alone = before + sum(step.cycles for step in steps) + 1
         first, own, later = steps[: self.opens], steps[self.opens], steps[self.opens + 1 :]
         begin = before + sum(step.cycles for step in first)
         shares = Counter({own.name: (own.swept + OPEN if own.swept else ROW_AT_REST) + own.work})
-        beside = begin + shares[own.name] + following
+        waits = max(ahead + TICK_SILENT - begin - shares[own.name], 0)
+        beside = begin + shares[own.name] + waits + behind
         begin += own.cycles
         for step in later:
             if beside > begin:
@@ -332,24 +401,27 @@ class _Model:
                 shares[step.name] += step.blocks
             begin += step.cycles
         self.parts["replays"] += before
-        if not following or beside <= alone:
+        if not behind:
+            beside = ahead and ahead + TICK_SILENT
+        if beside <= alone:
             first, shares = steps, Counter({steps[-1].name: 1})
         else:
-            shares["input"] += following
+            shares["input"] += waits + behind
         for step in first:
             shares[step.name] += step.cycles
         self.parts.update(shares)
-        return max(alone, beside) if following else alone
+        return max(alone, beside)
 
-    def _tick(self, at: int, replays: int, following: int) -> int:
+    def _tick(self, at: int, replays: int, following: tuple[int, int]) -> int:
         steps = [self._population(population, at) for population in self.populations]
         if not replays and not any(step.swept for step in steps):
             return self._silent("input", TICK_SILENT, following)
         return self._chain(steps, replays, following)
 
-    def _silent(self, part: str, least: int, following: int) -> int:
+    def _silent(self, part: str, least: int, following: tuple[int, int]) -> int:
         """Return the cycles of a token that finds every row at rest."""
-        cycles = max(least, following + 2 + self.input_look_up if following else 0)
+        work = sum(following)
+        cycles = max(least, work + 2 + self.input_look_up if work else 0)
         self.parts[part] += cycles
         return cycles
 
@@ -374,7 +446,7 @@ class _Model:
                 begin = grant + SPIKES - 1 + self.late + population.look_up
                 finish = max(finish, begin) + own
         cycles = max(grant + SWEEP + self.late, finish + 1)
-        total = int(work.sum())
+        total = int(work.sum()) if population.walks else 0
         return _Step(population.name, cycles, grant, total, self._blocked(len(rows)) + total)
 
     def _blocked(self, rows: int) -> int:
@@ -386,21 +458,22 @@ class _Model:
         masks = population.masks[at]
         later = DIGIT_WALKS if population.walks else 0
         ahead = round(HELD_PAIRS * population.per_pair) + later - 1
-        swept = finish = 0
-        for row in rows:
-            begin, swept = swept, swept + DIVIDE
+        swept = finish = taken = 0
+        for row in rows:  # which waits until the encoder has the last mask of the one before
+            begin = max(swept, taken)
+            swept = begin + DIVIDE
             own = masks[row].tolist()
             for digit, cycles in enumerate(own):
                 if cycles:
                     finish = max(finish, begin + FIRST_DIGIT + later + digit) + cycles
-            if any(own):  # the next row waits until the encoder has the last mask
-                swept = max(swept, finish - own[-1] - ahead)
+            if any(own):
+                taken = finish - own[-1] - ahead
         work = int(masks.sum())
         left = max(finish - swept, 0)
         cycles = swept + max(SWEEP + self.late, left + 2)
         return _Step(population.name, cycles, swept, left, DIVIDE * len(rows) + work)
 
-    def _end(self, sample: int, following: int) -> tuple[int, int]:
+    def _end(self, sample: int, following: tuple[int, int]) -> tuple[int, int]:
         """Return the cycles of END until the next tick's token, and those until it is sent."""
         steps = []
         for population in self.populations:
@@ -424,6 +497,14 @@ class _Model:
             return self._silent("end", END_SILENT, following), END_SILENT
         own = sum(step.cycles for step in steps) + 2
         return max(own, self._chain(steps, 0, following)), own
+
+
+def _ahead(block: Int64, rows: Int64, held: int) -> NDArray[np.bool_]:
+    """Return the pairs of each block that come before one that visits a row beyond ``held``."""
+    visited = np.cumsum(rows)
+    begins = np.searchsorted(block, block)
+    found: NDArray[np.bool_] = visited - (visited - rows)[begins] <= held
+    return found
 
 
 def _row_numbers(active: NDArray[np.bool_], at: int) -> list[int]:

@@ -27,6 +27,10 @@ NEXT_PROJECTION_CYCLES = 2
 """Least cycles of a pair in each projection, where it has several to go through."""
 
 
+MIXED_CYCLES = 2
+"""A pair that goes through projections with groups and without: one waits for the other."""
+
+
 class Pairs(NamedTuple):
     """Pairs in their order: the number of the block each is in, its neurons or NOBODY."""
 
@@ -65,7 +69,8 @@ def input_pairs(spikes: Spikes, placed: tuple[PlacedInput, ...]) -> Pairs:
     """Return the pairs of all inputs; a block is a tick, counted through all samples.
 
     ``spikes`` has the values of each input, of shape (samples, ticks, neurons).  Events whose
-    magnitude is not 1, which only signed inputs have, stay alone.
+    magnitude is not 1, which only signed inputs have, stay alone and come first, as the driver
+    sends them.
     """
     ticks, neurons, alone_ticks, alone_neurons = [], [], [], []
     for part in placed:
@@ -87,10 +92,12 @@ def input_pairs(spikes: Spikes, placed: tuple[PlacedInput, ...]) -> Pairs:
     paired = pair_up(tick[order], neuron[order])
     tick, neuron = np.concatenate(alone_ticks), np.concatenate(alone_neurons)
     is_odd = (neuron & 1) == 1
+    block = np.concatenate([tick, paired.block])
+    sent = np.argsort(block, kind="stable")
     return Pairs(
-        np.concatenate([paired.block, tick]),
-        np.concatenate([paired.even, np.where(is_odd, NOBODY, neuron)]),
-        np.concatenate([paired.odd, np.where(is_odd, neuron, NOBODY)]),
+        block[sent],
+        np.concatenate([np.where(is_odd, NOBODY, neuron), paired.even])[sent],
+        np.concatenate([np.where(is_odd, neuron, NOBODY), paired.odd])[sent],
     )
 
 
@@ -142,7 +149,8 @@ def operations(pairs: Pairs, images: Images, first: int, count: int) -> Work:
             looks += is_split
         else:
             rows += own["n_rows"]
-    return Work(np.maximum(rows, looks), rows)
+    waits = MIXED_CYCLES if 0 < facts["grouped"].sum() < len(table) else 0
+    return Work(np.maximum(rows, looks) + waits, rows)
 
 
 def is_grouped(images: Images, first: int, count: int) -> bool:
