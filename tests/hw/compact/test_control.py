@@ -66,7 +66,8 @@ class Script:
         rng = random.Random(f"{self.seed} {number} {row} {lane}")
         # a row at rest needs all of its neurons at 0
         still = random.Random(f"{self.seed} {number} {row}").random() < self.quiet
-        return rng.random() < self.fires, 0 if still else rng.randint(-(1 << 17), (1 << 17) - 1)
+        zero = rng.random() < 0.6 or still
+        return rng.random() < self.fires, 0 if zero else rng.randint(-(1 << 17), (1 << 17) - 1)
 
     def reached(self, number):
         rng = random.Random(f"{self.seed} reached {number}")
