@@ -58,7 +58,7 @@ async def answered(ctx, host, case):
     return await host.exchange(ctx, [case.beats()])
 
 
-@pytest.mark.parametrize(("lanes", "state_rows"), [(4, 4), (4, 64), (8, 16), (16, 4)])
+@pytest.mark.parametrize(("lanes", "state_rows"), [(4, 4), (4, 64), (8, 8)])
 def test_random_networks_on_builds_of_other_sizes(lanes, state_rows):
     config = replace(COMPACT, lanes=lanes, state_rows=state_rows)
     case = make_case(lanes + state_rows, config, n_samples=2, n_ticks=3)
