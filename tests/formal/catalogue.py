@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import arithmetic, buses, links, memories, streams
+from . import arithmetic, buses, compact, links, memories, streams
 
 UNSETTLED = frozenset(("division_digits",))
 """Written, and not decided by the solver so far: no part of what is proved.
@@ -16,5 +16,6 @@ ALL = (
     *memories.PROOFS,
     *streams.PROOFS,
     *links.PROOFS,
+    *compact.PROOFS,
 )
 PROOFS = tuple(proof for proof in ALL if proof.name not in UNSETTLED)

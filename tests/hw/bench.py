@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,6 +15,7 @@ from amaranth.sim import Simulator
 from spikeloom.spec.config import BuildConfig
 
 CONFIG = BuildConfig("unit", lanes=4, state_rows=8, weight_rows=64, populations=4, projections=4)
+COMPACT = replace(CONFIG, compact=True)
 PERIOD = 1e-8
 
 Stall = float | str

@@ -93,7 +93,7 @@ class Host:
     async def start(self, ctx: Any) -> None:
         """Run and wait until the core is ready."""
         await self.put(ctx, "CONTROL", CONTROL.mask("RUN"))
-        for _ in range(100):
+        for _ in range(1000):
             if await self.get(ctx, "STATUS") & STATUS.mask("READY"):
                 return
         raise AssertionError("the core must get ready")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hw.bench import CONFIG, simulate
+from hw.bench import COMPACT, CONFIG, simulate
 from hw.host import CONTROL, STATUS, Host
 from hw.network_case import make_case
 from spikeloom.spec import regmap
@@ -10,12 +10,14 @@ from spikeloom.spec import regmap
 RUN = CONTROL.mask("RUN")
 
 
-@pytest.mark.parametrize("wait", [0, 1, 7, 40])
-def test_a_reset_of_the_core_leaves_its_response_on_the_bus(wait):
+@pytest.mark.parametrize(
+    ("wait", "config"), [(0, CONFIG), (1, CONFIG), (7, CONFIG), (40, CONFIG), (7, COMPACT)]
+)
+def test_a_reset_of_the_core_leaves_its_response_on_the_bus(wait, config):
     """BREADY stays low while the core is reset by the very write that is answered."""
-    host = Host(CONFIG)
+    host = Host(config)
     d = host.dut
-    case = make_case(5, CONFIG, n_samples=1, n_ticks=1)
+    case = make_case(5, config, n_samples=1, n_ticks=1)
 
     async def bench(ctx):
         await host.load(ctx, case)

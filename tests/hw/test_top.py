@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from spikeloom.spec.network import InputPopulation, Network, Population, Project
 CONFIG = BuildConfig("unit", lanes=4, state_rows=8, weight_rows=32, populations=4, projections=4)
 WIDE = BuildConfig("unit", lanes=16, state_rows=4, weight_rows=16, populations=4, projections=4)
 DEEP = BuildConfig("unit", lanes=4, state_rows=16, weight_rows=16, populations=4, projections=4)
+COMPACT, COMPACT_WIDE, COMPACT_DEEP = (replace(c, compact=True) for c in (CONFIG, WIDE, DEEP))
+CORES = pytest.mark.parametrize("config", [CONFIG, COMPACT], ids=["core", "compact"])
 OKAY, SLVERR = 0, 2
 BUSY = regmap.BY_NAME["ERRORS"].mask("BUSY")
 
@@ -36,7 +39,11 @@ def every_word(config):
     ]
 
 
-@pytest.mark.parametrize("config", [CONFIG, WIDE], ids=["4 lanes", "16 lanes"])
+@pytest.mark.parametrize(
+    "config",
+    [CONFIG, WIDE, COMPACT, COMPACT_WIDE],
+    ids=lambda c: f"{c.lanes} lanes{', compact' * c.compact}",
+)
 def test_every_word_of_every_memory_reads_what_was_written(config):
     rng = random.Random(1)
     words = {address: rng.getrandbits(32) for address in every_word(config)}
@@ -50,11 +57,12 @@ def test_every_word_of_every_memory_reads_what_was_written(config):
     with_host(run, config)
 
 
-def test_addresses_that_hold_nothing_are_refused():
-    held = set(every_word(CONFIG)) | {r.offset for r in regmap.REGISTERS}
-    end = 1 << address_bits(CONFIG)
+@CORES
+def test_addresses_that_hold_nothing_are_refused(config):
+    held = set(every_word(config)) | {r.offset for r in regmap.REGISTERS}
+    end = 1 << address_bits(config)
     edges = {0, 0xFFC, 0x1000, end - 4}
-    for memory in memory_map(CONFIG).values():
+    for memory in memory_map(config).values():
         edges |= {memory.base - 4, memory.base, memory.base + memory.n_bytes}
     free = sorted(a for a in {*edges, *range(0x1000, end, 0x40)} if a < end and a not in held)
 
@@ -63,23 +71,24 @@ def test_addresses_that_hold_nothing_are_refused():
         for address in free:
             assert (await host.read(ctx, address))[1] == SLVERR, hex(address)
             assert await host.write(ctx, address, 0xFFFFFFFF) == SLVERR, hex(address)
-        for address in every_word(CONFIG):
+        for address in every_word(config):
             assert await host.read(ctx, address) == (0, OKAY), hex(address)
         assert await host.get(ctx, "ERRORS") == 0
 
-    with_host(run)
+    with_host(run, config)
 
 
-def test_partial_strobes_change_no_memory():
+@CORES
+def test_partial_strobes_change_no_memory(config):
     async def run(ctx, host):
-        for memory in memory_map(CONFIG).values():
+        for memory in memory_map(config).values():
             last = memory.base + memory.n_bytes - 4
             assert await host.write(ctx, last, 0x01234567) == OKAY
             for strobe in range(15):
                 assert await host.write(ctx, last, 0xFFFFFFFF, strobe) == SLVERR
             assert await host.read(ctx, last) == (0x01234567, OKAY)
 
-    with_host(run)
+    with_host(run, config)
 
 
 def test_registers_over_the_bus():
@@ -95,13 +104,14 @@ def test_registers_over_the_bus():
     with_host(run)
 
 
-def test_the_window_is_refused_while_running():
-    case = make_case(3, CONFIG)
+@CORES
+def test_the_window_is_refused_while_running(config):
+    case = make_case(3, config)
 
     async def run(ctx, host):
         await host.load(ctx, case)
-        words = [m.base + m.n_bytes - 4 for m in memory_map(CONFIG).values()]
-        words += [m.base for m in memory_map(CONFIG).values()]
+        words = [m.base + m.n_bytes - 4 for m in memory_map(config).values()]
+        words += [m.base for m in memory_map(config).values()]
         before = [await host.read(ctx, address) for address in words]
         await host.start(ctx)
         for address in words:
@@ -116,10 +126,11 @@ def test_the_window_is_refused_while_running():
         await host.put(ctx, "CONTROL", 0)
         assert [await host.read(ctx, address) for address in words] == before
 
-    with_host(run)
+    with_host(run, config)
 
 
-def test_no_beat_is_taken_before_the_core_is_ready():
+@CORES
+def test_no_beat_is_taken_before_the_core_is_ready(config):
     async def run(ctx, host):
         ctx.set(host.dut.s_axis_tvalid, 1)
         for _ in range(20):
@@ -127,13 +138,13 @@ def test_no_beat_is_taken_before_the_core_is_ready():
             assert not ready
         assert await host.get(ctx, "STATUS") == 0
 
-    with_host(run)
+    with_host(run, config)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "config"), [(0, CONFIG), (1, CONFIG), (2, CONFIG), (3, COMPACT)])
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.7, 0.0), (0.0, 0.7), (0.5, 0.5)])
-def test_random_networks(seed, stalls):
-    case = make_case(seed, CONFIG)
+def test_random_networks(seed, stalls, config):
+    case = make_case(seed, config)
 
     async def run(ctx, host):
         await host.load(ctx, case)
@@ -143,11 +154,12 @@ def test_random_networks(seed, stalls):
         assert await host.get(ctx, "STATUS") == 3
         assert await host.get(ctx, "ERRORS") == 0
 
-    with_host(run)
+    with_host(run, config)
 
 
+@pytest.mark.parametrize("config", [DEEP, COMPACT_DEEP], ids=["core", "compact"])
 @pytest.mark.parametrize("stall", [0.0, 0.9])
-def test_more_firing_rows_than_the_encoder_holds(stall):
+def test_more_firing_rows_than_the_encoder_holds(stall, config):
     """All neurons of 16 rows fire in every tick; the sweep waits for places."""
     network = Network(
         (InputPopulation("input", (1,)),),
@@ -155,7 +167,7 @@ def test_more_firing_rows_than_the_encoder_holds(stall):
         (Projection("input", "out", np.full((64, 1), 9, np.int8)),),
         ("out",),
     )
-    case = case_of(network, np.ones((1, 3, 1), np.uint8), DEEP)
+    case = case_of(network, np.ones((1, 3, 1), np.uint8), config)
     assert case.expected.spikes["out"].all()
     images = case.compiled.images
 
@@ -167,11 +179,12 @@ def test_more_firing_rows_than_the_encoder_holds(stall):
         spikes = words[aer.kind_of(words) == int(Kind.SPIKE)]
         assert aer.neuron_of(spikes).tolist() == [*range(64)] * 3
 
-    with_host(run, DEEP)
+    with_host(run, config)
 
 
-def test_counters_after_a_run():
-    case = make_case(4, CONFIG, n_samples=3)
+@CORES
+def test_counters_after_a_run(config):
+    case = make_case(4, config, n_samples=3)
     events = int(case.inputs.sum())
 
     async def run(ctx, host):
@@ -198,13 +211,13 @@ def test_counters_after_a_run():
         for name, _ in regmap.COUNTERS:
             assert await host.counter(ctx, name) == 0, name
 
-    with_host(run)
+    with_host(run, config)
 
 
-@pytest.mark.parametrize("how", ["RESET", "RUN"])
-def test_a_reset_at_any_cycle_and_then_a_right_run(how):
+@pytest.mark.parametrize(("how", "config"), [("RESET", CONFIG), ("RUN", CONFIG), ("RUN", COMPACT)])
+def test_a_reset_at_any_cycle_and_then_a_right_run(how, config):
     """The memories stay; everything else starts anew."""
-    case = make_case(5, CONFIG, n_samples=1, n_ticks=3)
+    case = make_case(5, config, n_samples=1, n_ticks=3)
     delays = [*range(0, 60, 7), 75, 90, 120, 160]
 
     async def run(ctx, host):
@@ -221,15 +234,16 @@ def test_a_reset_at_any_cycle_and_then_a_right_run(how):
             await host.start(ctx)
             case.check(await host.exchange(ctx, [case.beats()]))
 
-    with_host(run)
+    with_host(run, config)
 
 
 def word(kind, payload=0):
     return int(kind) << 28 | payload
 
 
-def test_words_that_tkeep_leaves_out_are_null():
-    case = make_case(6, CONFIG, n_samples=2, n_ticks=3)
+@CORES
+def test_words_that_tkeep_leaves_out_are_null(config):
+    case = make_case(6, config, n_samples=2, n_ticks=3)
     rubbish = word(Kind.END, 99)
     rng = random.Random(6)
     beats, keeps = [], []
@@ -250,11 +264,12 @@ def test_words_that_tkeep_leaves_out_are_null():
         assert await host.counter(ctx, "DROPPED") == 0
         assert await host.get(ctx, "ERRORS") == 0
 
-    with_host(run)
+    with_host(run, config)
 
 
-def test_last_without_end_is_flagged_and_the_packet_goes_on():
-    case = make_case(7, CONFIG, n_samples=1)
+@CORES
+def test_last_without_end_is_flagged_and_the_packet_goes_on(config):
+    case = make_case(7, config, n_samples=1)
 
     async def run(ctx, host):
         await host.load(ctx, case)
@@ -263,4 +278,4 @@ def test_last_without_end_is_flagged_and_the_packet_goes_on():
         case.check(await host.exchange(ctx, [beats[:1], beats[1:]], answers=1))
         assert await host.get(ctx, "ERRORS") == regmap.BY_NAME["ERRORS"].mask("FRAME")
 
-    with_host(run)
+    with_host(run, config)

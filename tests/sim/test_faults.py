@@ -1,5 +1,7 @@
 """Faults on the core itself, compiled: what goes wrong stays where it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from spikeloom_sim.transports.rtl import Status
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 
 CONFIG = BuildConfig("faults", lanes=4, state_rows=8, weight_rows=64, populations=4, projections=4)
+COMPACT = replace(CONFIG, compact=True)
 CONTROL = regmap.BY_NAME["CONTROL"]
 STATUS = regmap.BY_NAME["STATUS"]
 NEVER = 1 << 16
@@ -31,8 +34,9 @@ CYCLES = 20000
 class Core:
     """A compiled core and what a host does with it."""
 
-    def __init__(self):
-        self.transport = open_compiled("cxxrtl", gateware(CONFIG), SimOptions())
+    def __init__(self, config):
+        self.config = config
+        self.transport = open_compiled("cxxrtl", gateware(config), SimOptions())
 
     def get(self, name):
         return self.transport.read32(regmap.BY_NAME[name].offset)
@@ -42,7 +46,7 @@ class Core:
 
     def load(self, images):
         self.put("CONTROL", 0)
-        for name, memory in memory_map(CONFIG).items():
+        for name, memory in memory_map(self.config).items():
             if images[name].size:
                 self.transport.write_block(memory.base, images[name].ravel())
 
@@ -71,9 +75,9 @@ class Core:
         assert self.get("STATUS") == 0
 
 
-@pytest.fixture
-def core(engine_cache):
-    core = Core()
+@pytest.fixture(params=[CONFIG, COMPACT], ids=["core", "compact"])
+def core(engine_cache, request):
+    core = Core(request.param)
     yield core
     core.transport.close()
 
@@ -90,7 +94,7 @@ def test_a_million_ticks_without_an_event(core, tmp_path):
         (Projection("in", "keeps", np.array([[77]])), Projection("in", "leaks", np.array([[0]]))),
         ("keeps", "leaks"),
     )
-    compiled = compile_network(network, CONFIG)
+    compiled = compile_network(network, core.config)
     artefact = write_artefact(
         tmp_path / "artefact",
         network,
@@ -113,7 +117,7 @@ def test_a_million_ticks_without_an_event(core, tmp_path):
 
 @pytest.mark.parametrize("how", ["RESET", "RUN"])
 def test_a_reset_in_every_cycle_and_then_a_right_run(core, how):
-    case = make_case(5, CONFIG, n_samples=1, n_ticks=2)
+    case = make_case(5, core.config, n_samples=1, n_ticks=2)
     core.load(case.images)
     core.start(case)
     length = core.right(case)
@@ -129,7 +133,7 @@ def test_a_reset_in_every_cycle_and_then_a_right_run(core, how):
 
 def test_an_output_that_is_never_taken(core):
     """The core stands, says so, and comes back by a reset."""
-    case = make_case(53, CONFIG, n_samples=3)
+    case = make_case(53, core.config, n_samples=3)
     core.load(case.images)
     core.start(case)
     done = core.exchange(case.beats(), 5000, (0, NEVER))
@@ -145,7 +149,7 @@ def test_an_output_that_is_never_taken(core):
 
 def test_start_and_writes_while_running_change_nothing(core):
     """A run goes on behind a pause of the input, with RUN and the memories written in it."""
-    case = make_case(54, CONFIG, n_samples=2)
+    case = make_case(54, core.config, n_samples=2)
     core.load(case.images)
     core.start(case)
     n_refused = 0
@@ -153,7 +157,7 @@ def test_start_and_writes_while_running_change_nothing(core):
         first = core.exchange(case.beats(), cycles)
         assert first.n_sent < len(case.beats())
         core.put("CONTROL", CONTROL.mask("RUN"))
-        for memory in memory_map(CONFIG).values():
+        for memory in memory_map(core.config).values():
             words = np.array([0xFFFFFFFF], np.uint32)
             status, _ = core.transport._open.write(memory.base, words, 100)
             assert status is Status.BUS_ERROR
@@ -168,7 +172,7 @@ def test_start_and_writes_while_running_change_nothing(core):
 
 def test_tables_without_sense_never_stop_the_bus(core):
     """Random memories: anything may come out, but the bus answers and a reset ends it."""
-    case = make_case(5, CONFIG, n_samples=1, n_ticks=3)
+    case = make_case(5, core.config, n_samples=1, n_ticks=3)
     hangs = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -53,7 +53,7 @@ class RowActivity(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         rows = self.config.state_rows
-        blocks, low = max(rows // BLOCK_ROWS, 1), BLOCK_ROWS.bit_length() - 1
+        blocks, low = max(rows // BLOCK_ROWS, 1), min(rows, BLOCK_ROWS).bit_length() - 1
         m.submodules.bits = bits = memory.Memory(shape=unsigned(1), depth=rows, init=[])
         write, read = bits.write_port(), bits.read_port(domain="comb")
         now, then = (Signal(blocks, name=name) for name in ("now", "then"))

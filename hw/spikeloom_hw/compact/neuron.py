@@ -55,8 +55,8 @@ class NeuronUnit(wiring.Component):
         What is written, or offered.
     offers : Out(1), taken : In(1)
         The value to be sent is there, until it is taken.
-    fired, done : Out(1)
-        With ``write``, the last cycle: the neuron fired.
+    fired : Out(1)
+        With ``write``, in the last cycle: the neuron fired.
     """
 
     def __init__(self) -> None:
