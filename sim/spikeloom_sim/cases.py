@@ -63,9 +63,9 @@ CLUSTER_BUILDS = (
 COMPACT_BUILDS = (
     BuildConfig("compact-4", lanes=4, state_rows=128, weight_rows=8192, compact=True),
     BuildConfig("compact-8", lanes=8, state_rows=64, weight_rows=4096, weight_bits=4, compact=True),
-    BuildConfig("compact-16", 16, state_rows=32, weight_rows=2048, weight_bits=2, compact=True),
+    BuildConfig("compact-16", 16, state_rows=16, weight_rows=2048, weight_bits=2, compact=True),
 )
-"""Compact cores, one for each width of weights."""
+"""Compact cores, one for each width of weights; of four, two and a half block of rows."""
 
 _OPTIONS: tuple[tuple[dict[str, Any], ...], ...] = (
     tuple({"lanes": lanes, "state_rows": 512 // lanes} for lanes in (4, 16)),

@@ -292,7 +292,8 @@ class _Model:
         lasts = self.n_ticks
         if share < 1:
             lasts = min(int(np.log(USUAL_CURRENT) / -np.log(share)), self.n_ticks)
-        return when[:, self.n_ticks - lasts :].any(axis=1)
+        late: NDArray[np.bool_] = when[:, self.n_ticks - lasts :].any(axis=1)
+        return late
 
     def _fired(self, index: int, projection: int) -> NDArray[np.bool_]:
         """Return in which ticks a spike of the source goes through the projection."""
@@ -307,7 +308,8 @@ class _Model:
     ) -> NDArray[np.bool_]:
         """Return the rows with a neuron that is still refractory when the sample ends."""
         fired = self._rows(counts, placed).reshape(self.n_samples, self.n_ticks, -1)
-        return np.any(fired[:, max(self.n_ticks - entry["refractory"], 0) :], axis=1)
+        late: NDArray[np.bool_] = fired[:, max(self.n_ticks - entry["refractory"], 0) :].any(axis=1)
+        return late
 
     def _rows(self, values: NDArray[Any] | None, placed: PlacedPopulation) -> NDArray[np.bool_]:
         """Return whether any neuron of each row has a value, bool of shape (..., rows)."""
