@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from ..spec.manifest import BuildFacts, PlacedPopulation
 from ..spec.tables import POPULATIONS, PROJECTIONS, unpack_row
 from .traffic import Images, Int64, Spikes, column, input_pairs
+from .visits import Values, Visits
 
 START = 1
 """From the first beat of a run to its first item."""
@@ -41,53 +40,28 @@ class CompactModel:
         build: BuildFacts,
         images: Images,
         spikes: Spikes,
-        potentials: Mapping[str, NDArray[Any]] | None,
-        final: Mapping[str, NDArray[Any]] | None,
+        potentials: Values,
+        final: Values,
     ) -> None:
-        self.build, self.images, self.spikes = build, images, spikes
+        self.build, self.images = build, images
         self.lanes = build.config.lanes
         self.placed = build.populations[1:]
         self.entries = [unpack_row(POPULATIONS, row) for row in images["populations"]]
-        shape = np.asarray(spikes[self.placed[0].name]).shape
-        self.n_samples, self.n_ticks = shape[:2]
+        pairs = input_pairs(spikes, build.inputs)
+        self.visits = visits = Visits(build, images, spikes, pairs, potentials, final)
+        self.n_samples, self.n_ticks = visits.n_samples, visits.n_ticks
         size = self.n_samples * self.n_ticks
-        self.input_pairs = np.bincount(input_pairs(spikes, build.inputs).block, minlength=size)
-        reached = self._reached()
-        self.active = [
-            self._rows(None if potentials is None else potentials[p.name], p, size) | reached[i]
-            for i, p in enumerate(self.placed)
-        ]
-        self.ending = [
-            self._rows(None if final is None else final[p.name], p, self.n_samples)
-            for p in self.placed
-        ]
+        self.input_pairs = np.bincount(pairs.block, minlength=size)
+        both = list(zip(self.placed, self.entries[1:], strict=True))
+        # a row is visited that a spike has reached, even if H is 0 in the end
+        self.active = [visits.with_potential(p) | visits.reached(e).reshape(-1, 1) for p, e in both]
+        whole = np.zeros((self.n_samples, 1), np.bool_)
+        self.ending = [visits.with_final(p) | whole for p in self.placed]
         self.parts: Counter[str] = Counter()
-
-    def _reached(self) -> list[NDArray[np.bool_]]:
-        """Return whether a spike reaches each population, bool of shape (all ticks, 1) each."""
-        fired = [self.input_pairs > 0]
-        fired += [np.asarray(self.spikes[p.name]).any(axis=2).ravel() for p in self.placed]
-        out = [np.zeros_like(fired[0]) for _ in self.placed]
-        for source, entry in enumerate(self.entries):
-            for base in self._projections(entry, "row_base"):
-                goal = next(i for i, e in enumerate(self.entries[1:]) if e["row_base"] == base)
-                out[goal] |= fired[source]
-        return [values[:, None] for values in out]
 
     def _projections(self, entry: dict[str, int], field: str) -> Int64:
         first, count = entry["first_projection"], entry["n_projections"]
         return column(PROJECTIONS, self.images["projections"][first : first + count], field)
-
-    def _rows(
-        self, values: NDArray[Any] | None, placed: PlacedPopulation, size: int
-    ) -> NDArray[np.bool_]:
-        """Return whether a neuron of each row has a value, bool of shape (size, rows)."""
-        if values is None:
-            return np.ones((size, placed.n_rows), np.bool_)
-        flat = np.asarray(values).reshape(size, -1) != 0
-        padded = np.pad(flat, ((0, 0), (0, placed.n_rows * self.lanes - placed.n_neurons)))
-        some: NDArray[np.bool_] = padded.reshape(size, placed.n_rows, self.lanes).any(axis=2)
-        return some
 
     def _walk(self, entry: dict[str, int]) -> int:
         """Return the cycles of a pair in all projections."""
@@ -164,8 +138,7 @@ class CompactModel:
 
     def _spikes(self, placed: PlacedPopulation, entry: dict[str, int]) -> Int64:
         """Return the cycles of a population's spikes in each tick."""
-        counts = np.asarray(self.spikes[placed.name])
-        flat = counts.reshape(-1, placed.n_neurons) != 0
+        flat = self.visits.flat(placed.name) != 0
         width = placed.n_rows * self.lanes
         padded = np.pad(flat, ((0, 0), (0, width - placed.n_neurons)))
         pairs = padded.reshape(len(flat), placed.n_rows, -1, 2).any(axis=3)

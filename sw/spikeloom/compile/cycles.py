@@ -8,28 +8,26 @@ the input of the next tick.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spec.errors import UsageError
 from ..spec.manifest import BuildFacts, PlacedPopulation
-from ..spec.numfmt import DECAY_ONE, MAGNITUDE_MAX
-from ..spec.tables import PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, unpack_row
+from ..spec.numfmt import MAGNITUDE_MAX
+from ..spec.tables import POPULATIONS, REPLAYS, unpack_row
 from .compact_cycles import CompactModel
 from .traffic import (
     Images,
     Int64,
     Spikes,
-    column,
     input_pairs,
     is_grouped,
     operations,
     spike_pairs,
 )
+from .visits import Values, Visits
 
 DIGITS = MAGNITUDE_MAX.bit_length()
 HISTORY_TICKS = 63
@@ -53,8 +51,6 @@ LOOK_UP = 4
 """Further cycles before the first operation of a grouped projection."""
 HELD, HELD_GROUPED = 1, 4
 """State rows to visit that the walker may hold when it has to wait."""
-USUAL_CURRENT = 256
-"""A synaptic current, to tell how long one lasts."""
 DIVIDE = 19
 """A row of a multi-spike population."""
 FIRST_DIGIT = 14
@@ -105,8 +101,8 @@ def cycles_of(
     build: BuildFacts,
     images: Images,
     spikes: Spikes,
-    potentials: Mapping[str, NDArray[Any]] | None = None,
-    final: Mapping[str, NDArray[Any]] | None = None,
+    potentials: Values = None,
+    final: Values = None,
 ) -> Cycles:
     """Return the cycles of a run of a compiled network.
 
@@ -178,17 +174,17 @@ class _Model:
         build: BuildFacts,
         images: Images,
         spikes: Spikes,
-        potentials: Mapping[str, NDArray[Any]] | None,
-        final: Mapping[str, NDArray[Any]] | None,
+        potentials: Values,
+        final: Values,
     ) -> None:
-        self.build, self.images, self.spikes = build, images, spikes
+        self.build, self.images = build, images
         self.lanes = build.config.lanes
         self.late = int(build.config.graded)
-        shape = np.asarray(spikes[build.populations[1].name]).shape
-        self.n_samples, self.n_ticks = shape[:2]
+        pairs = input_pairs(spikes, build.inputs)
+        self.visits = Visits(build, images, spikes, pairs, potentials, final)
+        self.n_samples, self.n_ticks = self.visits.n_samples, self.visits.n_ticks
         entries = [unpack_row(POPULATIONS, row) for row in images["populations"]]
         first, count = entries[0]["first_projection"], entries[0]["n_projections"]
-        self.pairs = pairs = input_pairs(spikes, build.inputs)
         work = operations(pairs, images, first, count)
         size = self.n_samples * self.n_ticks
         cycles = np.maximum(work.cycles, 1)
@@ -200,7 +196,7 @@ class _Model:
         )
         self.input_look_up = LOOK_UP * grouped
         self.populations = [
-            self._facts(placed, entry, potentials, final)
+            self._facts(placed, entry)
             for placed, entry in zip(build.populations[1:], entries[1:], strict=True)
         ]
         self.opens = max(
@@ -209,18 +205,8 @@ class _Model:
         self.replay_work = self._replays()
         self.parts: Counter[str] = Counter()
 
-    def _flat(self, name: str) -> NDArray[Any]:
-        values = np.asarray(self.spikes[name])
-        return values.reshape(self.n_samples * self.n_ticks, -1)
-
-    def _facts(
-        self,
-        placed: PlacedPopulation,
-        entry: dict[str, int],
-        potentials: Mapping[str, NDArray[Any]] | None,
-        final: Mapping[str, NDArray[Any]] | None,
-    ) -> _Facts:
-        counts = self._flat(placed.name)
+    def _facts(self, placed: PlacedPopulation, entry: dict[str, int]) -> _Facts:
+        counts = self.visits.flat(placed.name)
         first, count = entry["first_projection"], entry["n_projections"]
         pairs = spike_pairs(counts, self.lanes, placed.multi_spike)
         work = np.maximum(operations(pairs, self.images, first, count).cycles, 1)
@@ -231,94 +217,17 @@ class _Model:
         shape = (len(counts), placed.n_rows, digits)
         masks = np.bincount(pairs.block, work, int(np.prod(shape))).astype(np.int64)
         masks = masks.reshape(shape)
-        active = self._rows(None if potentials is None else potentials[placed.name], placed)
-        active = active | bool(entry["always_visit"]) | self._resting(counts, placed, entry)
-        ending = self._rows(None if final is None else final[placed.name], placed)
-        ending = ending | self._resting_at_end(counts, placed, entry)
-        share = self._current_share(placed, entry)
-        if share:
-            ending = ending | self._reached(entry, share)[:, None]
         return _Facts(
             placed=placed,
             entry=entry,
-            active=active,
-            ending=ending | bool(entry["always_clear"]),
+            active=self.visits.at_ticks(placed, entry),
+            ending=self.visits.at_end(placed, entry),
             work=masks.sum(axis=2),
             masks=masks,
             per_pair=float(work.mean()) if len(work) else 0.0,
             walks=count > 0,
             look_up=LOOK_UP * is_grouped(self.images, first, count),
         )
-
-    def _resting(
-        self, counts: NDArray[Any], placed: PlacedPopulation, entry: dict[str, int]
-    ) -> NDArray[np.bool_]:
-        """Return the rows with a refractory neuron."""
-        fired = self._rows(counts, placed).reshape(self.n_samples, self.n_ticks, -1)
-        out = np.zeros_like(fired)
-        for back in range(1, min(entry["refractory"], self.n_ticks - 1) + 1):
-            out[:, back:] |= fired[:, :-back]
-        return out.reshape(-1, placed.n_rows)
-
-    def _current_share(self, placed: PlacedPopulation, entry: dict[str, int]) -> float:
-        """Return the greatest share that a neuron's current keeps from tick to tick."""
-        shares: Any = entry["current_decay"]
-        if self.build.config.parameter_rows:
-            rows = entry["row_base"] + np.arange(placed.n_rows)
-            own = entry["parameter_base"] + (rows & entry["parameter_mask"])
-            words = self.images["parameters"][own % self.build.config.parameter_rows]
-            shares = column(PARAMETERS, words.reshape(-1, PARAMETERS.words), "current_decay")
-        return float(np.max(shares)) / DECAY_ONE
-
-    def _reached(self, entry: dict[str, int], share: float) -> NDArray[np.bool_]:
-        """Return whether a spike has reached the population that late in each sample.
-
-        That is as late as a current of :data:`USUAL_CURRENT` lasts.
-        """
-        shape = (self.n_samples, self.n_ticks)
-        sources = [unpack_row(POPULATIONS, row) for row in self.images["populations"]]
-        ways = [(source, index, 0) for index, source in enumerate(sources)]
-        for row in self.images.get("replays", ()):
-            replay = unpack_row(REPLAYS, row)
-            ways.append((replay, replay["population"], replay["delay"]))
-        when = np.zeros(shape, np.bool_)
-        bases = column(PROJECTIONS, self.images["projections"], "row_base")
-        for way, index, delay in ways:
-            first = way["first_projection"]
-            for number in range(first, first + way["n_projections"]):
-                if bases[number] == entry["row_base"]:
-                    fired = self._fired(index, number).reshape(shape)
-                    when[:, delay:] |= fired[:, : max(self.n_ticks - delay, 0)]
-        lasts = self.n_ticks
-        if share < 1:
-            lasts = min(int(np.log(USUAL_CURRENT) / -np.log(share)), self.n_ticks)
-        late: NDArray[np.bool_] = when[:, self.n_ticks - lasts :].any(axis=1)
-        return late
-
-    def _fired(self, index: int, projection: int) -> NDArray[np.bool_]:
-        """Return in which ticks a spike of the source goes through the projection."""
-        if index:
-            fired: NDArray[np.bool_] = self._flat(self.build.populations[index].name).any(axis=1)
-            return fired
-        rows = operations(self.pairs, self.images, projection, 1).rows
-        return np.bincount(self.pairs.block, rows, self.n_samples * self.n_ticks) > 0
-
-    def _resting_at_end(
-        self, counts: NDArray[Any], placed: PlacedPopulation, entry: dict[str, int]
-    ) -> NDArray[np.bool_]:
-        """Return the rows with a neuron that is still refractory when the sample ends."""
-        fired = self._rows(counts, placed).reshape(self.n_samples, self.n_ticks, -1)
-        late: NDArray[np.bool_] = fired[:, max(self.n_ticks - entry["refractory"], 0) :].any(axis=1)
-        return late
-
-    def _rows(self, values: NDArray[Any] | None, placed: PlacedPopulation) -> NDArray[np.bool_]:
-        """Return whether any neuron of each row has a value, bool of shape (..., rows)."""
-        if values is None:
-            return np.ones((1, placed.n_rows), np.bool_)
-        flat = np.asarray(values).reshape(-1, placed.n_neurons) != 0
-        padded = np.pad(flat, ((0, 0), (0, placed.n_rows * self.lanes - placed.n_neurons)))
-        some: NDArray[np.bool_] = padded.reshape(-1, placed.n_rows, self.lanes).any(axis=2)
-        return some
 
     def _replays(self) -> Int64:
         """Return the cycles of the replays before each tick, int64 of shape (samples, ticks)."""
@@ -333,7 +242,9 @@ class _Model:
         for row in rows:
             delay, first, count = row["delay"], row["first_projection"], row["n_projections"]
             source = self.populations[row["population"] - 1]
-            pairs = spike_pairs(self._flat(source.name), self.lanes, source.placed.multi_spike)
+            pairs = spike_pairs(
+                self.visits.flat(source.name), self.lanes, source.placed.multi_spike
+            )
             digits = DIGITS if source.placed.multi_spike else 1
             ticks = pairs.block // (digits * source.placed.n_rows)
             cost = operations(pairs, self.images, first, count).cycles
@@ -351,7 +262,7 @@ class _Model:
         out = np.zeros((self.n_samples, self.n_ticks), np.int64)
         for population in self.populations:
             if population.entry["records"]:
-                counts = self._flat(population.name)
+                counts = self.visits.flat(population.name)
                 pairs = spike_pairs(counts, self.lanes, population.placed.multi_spike)
                 digits = DIGITS if population.placed.multi_spike else 1
                 masks = np.unique(pairs.block) // (digits * population.placed.n_rows)
