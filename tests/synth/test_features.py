@@ -6,7 +6,11 @@ from spikeloom.synth import features
 def test_each_build_differs_from_the_plain_one_in_its_feature_alone():
     found = {config.name: config.to_dict() for config in features.builds()}
     plain = found[f"plain-{features.LANES}"]
-    assert len(found) == len(features.PLAIN_LANES) + len(features.FEATURES)
+    kinds = (features.PLAIN_LANES, features.COMPACT_LANES, features.FEATURES)
+    assert len(found) == sum(map(len, kinds))
+    for lanes in features.COMPACT_LANES:
+        own = found[f"compact-{lanes}"]
+        assert own == {**plain, "name": own["name"], "lanes": lanes, "compact": True}
     for feature, changes in features.FEATURES.items():
         own = found[features.build_name(feature)]
         assert {k: v for k, v in own.items() if v != plain[k] and k != "name"} == changes
