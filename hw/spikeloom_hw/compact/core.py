@@ -62,25 +62,28 @@ class CompactCore(wiring.Component):
             shape=unsigned(32), depth=2 << bits, init=[], attrs={"ram_style": "block"}
         )
         read, write = tables.read_port(domain="sync"), tables.write_port()
-        inside = (Signal(bits, name="of_population"), Signal(bits, name="of_projection"))
-        host = [Cat(self.host_word[:size], self.host_row)[:bits] for size in sizes]
-        high = Signal()
-        of_projection = Mux(self.run, walk.busy, self.host_memory[0])
+        of_population, of_projection = (Signal(bits, name=n) for n in ("population", "projection"))
+        own, asked = (Signal(bits + 1, name=name) for name in ("own", "asked"))
+        which = Signal()
+        operand = Signal(signed(16), reset_less=True)
+        hosts = [Cat(self.host_word[:size], self.host_row)[:bits] for size in sizes]
         m.d.comb += [
-            inside[0].eq(Cat(Mux(control.neuron, neuron.word, control.word), control.population)),
-            inside[1].eq(Cat(walk.word, walk.projection)),
-            read.addr.eq(Cat(Mux(walk.busy, inside[1], inside[0]), of_projection)),
-            write.addr.eq(Cat(Mux(self.host_memory[0], host[1], host[0]), self.host_memory[0])),
+            of_population.eq(
+                Cat(Mux(control.neuron, neuron.word, control.word), control.population)
+            ),
+            of_projection.eq(Cat(walk.word, walk.projection)),
+            own.eq(Cat(Mux(walk.busy, of_projection, of_population), walk.busy)),
+            asked.eq(Cat(Mux(which, hosts[1], hosts[0]), which)),
+            which.eq(self.host_memory == self.memories.index("projections")),
+            read.addr.eq(Mux(self.run, own, asked)),
+            write.addr.eq(asked),
             write.data.eq(self.host_data),
             write.en.eq(self._host_writes("populations") | self._host_writes("projections")),
             walk.value.eq(read.data),
             control.value.eq(read.data),
+            neuron.operand.eq(operand),
         ]
-        with m.If(~self.run):
-            m.d.comb += read.addr.eq(write.addr)
-        operand = Signal(signed(16), reset_less=True)
-        m.d.comb += [high.eq(neuron.high), neuron.operand.eq(operand)]
-        m.d.sync += operand.eq(Mux(high, read.data[16:], read.data[:16]))
+        m.d.sync += operand.eq(Mux(neuron.high, read.data[16:], read.data[:16]))
         self._table_word = read.data
 
     def _weights(self, m: Module) -> None:
