@@ -372,7 +372,7 @@ def activity(config: BuildConfig) -> Callable[[Module, Any], None]:
 PROOFS = (
     Proof(
         "compact_neuron", "compact.neuron", _Neuron, neuron,
-        ("cut.eq(multiplied[-1] & multiplied[:_DECAY_SHIFT].any())", "cut.eq(multiplied[-1])"),
+        ("cut.eq(multiplied[-1] & multiplied[:fraction].any())", "cut.eq(multiplied[-1])"),
         depth=13, reach=12,
     ),
     Proof(

@@ -140,8 +140,10 @@ class Control(wiring.Component):
         m.d.comb += [
             self.row.eq(self._row),
             self.probe.eq(probe & ~self._clearing),
-            *(getattr(self, name).eq(facts[name]) for name in ("fires", "clip_before")),
-            self.fire_select.eq(facts["fire_select"]),
+            *(
+                getattr(self, name).eq(facts[name])
+                for name in ("fires", "clip_before", "fire_select")
+            ),
         ]
         self._pair(m)
         self._words(m)

@@ -10,8 +10,7 @@ from spikeloom.spec import numfmt
 from spikeloom.spec.tables import POPULATIONS, FireSelect
 
 from ..control import ACC
-
-_DECAY_SHIFT = numfmt.DECAY_ONE.bit_length() - 1
+from ..fixed import above
 
 
 class NeuronUnit(wiring.Component):
@@ -84,6 +83,7 @@ class NeuronUnit(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         acc, select = self.result, self.fire_select
+        fraction = numfmt.DECAY_FRACTION_BITS
         some, minus, carry = Signal(), Signal(), Signal()
         kept, fires = Signal(ACC), Signal()
         total = Signal(signed(ACC.width + 1))
@@ -161,8 +161,8 @@ class NeuronUnit(wiring.Component):
                 reads("floor")
                 m.d.comb += self.high.eq(~takes)
                 m.d.sync += [
-                    acc.eq(multiplied >> _DECAY_SHIFT),
-                    cut.eq(multiplied[-1] & multiplied[:_DECAY_SHIFT].any()),
+                    acc.eq(multiplied >> fraction),
+                    cut.eq(multiplied[-1] & multiplied[:fraction].any()),
                 ]
                 m.next = "ADD"
             with m.State("ADD"):
@@ -187,7 +187,7 @@ class NeuronUnit(wiring.Component):
                 m.d.comb += [self.high.eq(1), some.eq(1), kept.eq(0)]
                 with m.If(below):
                     m.d.sync += acc.eq(total)
-                with m.Elif(~acc[-1] & acc[15:-1].any()):
+                with m.Elif(above(acc)):
                     m.d.sync += acc.eq(numfmt.POTENTIAL_MAX)
                 m.next = "WRITE"
                 with m.If(self.clip_before):
