@@ -7,7 +7,8 @@ from spikeloom.compile import compile_network
 from spikeloom.spec.config import BuildConfig
 from spikeloom.spec.errors import CapacityError, UsageError
 from spikeloom.spec.network import InputPopulation, Network, Pool, Population, Projection
-from spikeloom.tailor import COMPACT_LANES, LANES, candidates, needed_build, random_run, tailor
+from spikeloom.synth.features import COMPACT_LANES
+from spikeloom.tailor import LANES, candidates, needed_build, random_run, tailor
 from spikeloom.tailor.area import DEVICES, area, measured
 
 RATES = {"input": 0.1, "hidden": 0.1, "out": 0.1}

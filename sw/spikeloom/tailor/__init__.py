@@ -23,11 +23,10 @@ from ..spec import numfmt
 from ..spec.config import COMPACT_LACKS, BuildConfig
 from ..spec.errors import CapacityError, UsageError
 from ..spec.network import Network
+from ..synth.features import COMPACT_LANES
 from .area import SHARE, Device, area
 
 LANES = (4, 8, 16, 32, 64, 128, 256)
-COMPACT_LANES = (4, 8, 16)
-"""Lanes that compact builds have been measured with."""
 LIMITS = {
     "state_rows": (4, 1024),
     "weight_rows": (16, 65536),
