@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spec.manifest import BuildFacts, PlacedPopulation
+from ..spec.manifest import PlacedPopulation
 from ..spec.tables import POPULATIONS, PROJECTIONS, unpack_row
-from .traffic import Images, Int64, Spikes, column, input_pairs
-from .visits import Values, Visits
+from .traffic import Int64, column
+from .visits import Visits
 
 START = 1
 """From the first beat of a run to its first item."""
@@ -35,23 +35,13 @@ BLOCK_ROWS = 32
 class CompactModel:
     """See :func:`~.cycles.cycles_of`."""
 
-    def __init__(
-        self,
-        build: BuildFacts,
-        images: Images,
-        spikes: Spikes,
-        potentials: Values,
-        final: Values,
-    ) -> None:
-        self.build, self.images = build, images
-        self.lanes = build.config.lanes
-        self.placed = build.populations[1:]
-        self.entries = [unpack_row(POPULATIONS, row) for row in images["populations"]]
-        pairs = input_pairs(spikes, build.inputs)
-        self.visits = visits = Visits(build, images, spikes, pairs, potentials, final)
+    def __init__(self, visits: Visits) -> None:
+        self.visits, self.images, self.config = visits, visits.images, visits.build.config
+        self.placed = visits.build.populations[1:]
+        self.entries = [unpack_row(POPULATIONS, row) for row in self.images["populations"]]
         self.n_samples, self.n_ticks = visits.n_samples, visits.n_ticks
         size = self.n_samples * self.n_ticks
-        self.input_pairs = np.bincount(pairs.block, minlength=size)
+        self.input_pairs = np.bincount(visits.pairs.block, minlength=size)
         both = list(zip(self.placed, self.entries[1:], strict=True))
         # a row is visited that a spike has reached, even if H is 0 in the end
         self.active = [visits.with_potential(p) | visits.reached(e).reshape(-1, 1) for p, e in both]
@@ -71,41 +61,39 @@ class CompactModel:
     def run(self) -> tuple[Int64, Int64, dict[str, int]]:
         """Return the cycles of ticks and samples, and the parts of all samples."""
         shape = (self.n_samples, self.n_ticks)
-        walk = self.input_pairs * (ITEM + self._walk(self.entries[0]))
-        spikes = [self._spikes(p, e) for p, e in zip(self.placed, self.entries[1:], strict=True)]
-        blocks = self._blocks(self.active)
-        ticks = walk + ITEM + ANSWER
+        ticks = self.input_pairs * (ITEM + self._walk(self.entries[0])) + ITEM + ANSWER
         self.parts["input"] = int(ticks.sum()) + START
-        every = [bool(e["always_visit"]) for e in self.entries[1:]]
-        busy = blocks.any(axis=1) | any(every)
-        for i, placed in enumerate(self.placed):
-            entry = self.entries[1 + i]
-            cycles = self._visits(i, self.active[i], every[i], blocks, NEURON)
-            probed = entry["probe_ticks"] * NEURON_PROBED
-            cycles += self._neurons(i, self.active[i] | every[i], probed)
-            cycles = np.where(busy, cycles + spikes[i], 0)
-            self.parts[placed.name] = int(cycles.sum())
-            ticks = ticks + cycles
-        samples = ticks.reshape(shape).sum(axis=1) + self._end()
+        swept = self._sweeps(self.active, "always_visit", NEURON, "probe_ticks")
+        for placed, entry, cycles in zip(self.placed, self.entries[1:], swept, strict=True):
+            own = cycles + self._spikes(placed, entry)
+            self.parts[placed.name] = int(own.sum())
+            ticks = ticks + own
+        ended = self._sweeps(self.ending, "always_clear", NEURON_END, "probe_end")
+        ends: Int64 = ITEM + np.sum(ended, axis=0)
+        self.parts["end"] = int(ends.sum())
+        samples = ticks.reshape(shape).sum(axis=1) + ends
         samples[:1] += START
         return ticks.reshape(shape), samples, dict(self.parts)
 
-    def _end(self) -> Int64:
-        """Return the cycles of each END."""
-        blocks = self._blocks(self.ending)
-        every = [bool(e["always_clear"]) for e in self.entries[1:]]
-        busy = blocks.any(axis=1) | any(every)
-        cycles = np.full(self.n_samples, ITEM, np.int64)
-        for i, entry in enumerate(self.entries[1:]):
-            own = self._visits(i, self.ending[i], every[i], blocks, NEURON_END)
-            own += self._neurons(i, self.ending[i] | every[i], entry["probe_end"] * NEURON_PROBED)
-            cycles += np.where(busy, own, 0)
-        self.parts["end"] = int(cycles.sum())
-        return cycles
+    def _sweeps(
+        self, active: list[NDArray[np.bool_]], always: str, neuron: int, probe: str
+    ) -> list[Int64]:
+        """Return the cycles of each population's rows and neurons at TICKs or ENDs.
+
+        ``always`` and ``probe`` are fields of the population table.
+        """
+        blocks = self._blocks(active)
+        entries = self.entries[1:]
+        busy = blocks.any(axis=1) | any(entry[always] for entry in entries)
+        out = []
+        for entry, rows in zip(entries, active, strict=True):
+            each = neuron + entry[probe] * NEURON_PROBED
+            out.append(busy * self._visits(entry, rows, bool(entry[always]), blocks, each))
+        return out
 
     def _blocks(self, rows: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
         """Return whether each block of rows has one that is not at rest: (ticks, blocks)."""
-        whole = np.zeros((len(rows[0]), max(self.build.config.state_rows, BLOCK_ROWS)), np.bool_)
+        whole = np.zeros((len(rows[0]), max(self.config.state_rows, BLOCK_ROWS)), np.bool_)
         for entry, own in zip(self.entries[1:], rows, strict=True):
             base = entry["row_base"]
             whole[:, base : base + own.shape[1]] |= own
@@ -114,32 +102,28 @@ class CompactModel:
 
     def _visits(
         self,
-        index: int,
+        entry: dict[str, int],
         active: NDArray[np.bool_],
         every: bool,
         blocks: NDArray[np.bool_],
         neuron: int,
     ) -> Int64:
         """Return the cycles of a population's rows and neurons, shape (ticks,)."""
-        n_rows = self.placed[index].n_rows
-        number = (self.entries[1 + index]["row_base"] + np.arange(n_rows)) // BLOCK_ROWS
+        n_rows = active.shape[1]
+        number = (entry["row_base"] + np.arange(n_rows)) // BLOCK_ROWS
         looks = np.zeros(len(active), np.int64)
         for block in np.unique(number):
             own = int((number == block).sum())
             looks += own if every else np.where(blocks[:, block], own, 1)
-        return HEADER + looks + 1 + self._neurons(index, active | every, neuron)
-
-    def _neurons(self, index: int, rows: NDArray[np.bool_], cycles: int) -> Int64:
-        """Return ``cycles`` for each neuron of the rows, shape (ticks,)."""
-        lanes = np.full(rows.shape[1], self.lanes, np.int64)
-        lanes[-1] = self.entries[1 + index]["lanes_last"]
-        out: Int64 = (rows * lanes).sum(axis=1) * cycles
+        lanes = np.full(n_rows, self.config.lanes, np.int64)
+        lanes[-1] = entry["lanes_last"]
+        out: Int64 = HEADER + looks + 1 + ((active | every) * lanes).sum(axis=1) * neuron
         return out
 
     def _spikes(self, placed: PlacedPopulation, entry: dict[str, int]) -> Int64:
         """Return the cycles of a population's spikes in each tick."""
         flat = self.visits.flat(placed.name) != 0
-        width = placed.n_rows * self.lanes
+        width = placed.n_rows * self.config.lanes
         padded = np.pad(flat, ((0, 0), (0, width - placed.n_neurons)))
         pairs = padded.reshape(len(flat), placed.n_rows, -1, 2).any(axis=3)
         last = pairs.shape[2] - np.argmax(pairs[:, :, ::-1], axis=2)

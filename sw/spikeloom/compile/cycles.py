@@ -22,7 +22,6 @@ from .traffic import (
     Images,
     Int64,
     Spikes,
-    input_pairs,
     is_grouped,
     operations,
     spike_pairs,
@@ -128,9 +127,8 @@ def cycles_of(
     """
     if build.config.cores != 1:
         raise UsageError(f"the performance model counts one core, not {build.config.cores}")
-    if build.config.compact:
-        return Cycles(*CompactModel(build, images, spikes, potentials, final).run())
-    return _Model(build, images, spikes, potentials, final).run()
+    visits = Visits(build, images, spikes, potentials, final)
+    return Cycles(*CompactModel(visits).run()) if build.config.compact else _Model(visits).run()
 
 
 @dataclass(frozen=True)
@@ -169,20 +167,12 @@ class _Step:
 
 
 class _Model:
-    def __init__(
-        self,
-        build: BuildFacts,
-        images: Images,
-        spikes: Spikes,
-        potentials: Values,
-        final: Values,
-    ) -> None:
-        self.build, self.images = build, images
+    def __init__(self, visits: Visits) -> None:
+        build, images, pairs = visits.build, visits.images, visits.pairs
+        self.visits, self.images = visits, images
         self.lanes = build.config.lanes
         self.late = int(build.config.graded)
-        pairs = input_pairs(spikes, build.inputs)
-        self.visits = Visits(build, images, spikes, pairs, potentials, final)
-        self.n_samples, self.n_ticks = self.visits.n_samples, self.visits.n_ticks
+        self.n_samples, self.n_ticks = visits.n_samples, visits.n_ticks
         entries = [unpack_row(POPULATIONS, row) for row in images["populations"]]
         first, count = entries[0]["first_projection"], entries[0]["n_projections"]
         work = operations(pairs, images, first, count)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..spec.manifest import BuildFacts, PlacedPopulation
 from ..spec.numfmt import DECAY_ONE
 from ..spec.tables import PARAMETERS, POPULATIONS, PROJECTIONS, REPLAYS, unpack_row
-from .traffic import Images, Pairs, Spikes, column, operations
+from .traffic import Images, Spikes, column, input_pairs, operations
 
 Rows = NDArray[np.bool_]
 Values = Mapping[str, NDArray[Any]] | None
@@ -27,8 +27,13 @@ class Visits:
     ----------
     build, images, spikes, potentials, final
         As of :func:`~.cycles.cycles_of`.
+
+    Attributes
+    ----------
     pairs
         Those of the inputs (:func:`~.traffic.input_pairs`).
+    n_samples, n_ticks
+        Of the run.
     """
 
     def __init__(
@@ -36,12 +41,12 @@ class Visits:
         build: BuildFacts,
         images: Images,
         spikes: Spikes,
-        pairs: Pairs,
         potentials: Values,
         final: Values,
     ) -> None:
-        self.build, self.images, self.spikes, self.pairs = build, images, spikes, pairs
+        self.build, self.images, self.spikes = build, images, spikes
         self.potentials, self.final = potentials, final
+        self.pairs = input_pairs(spikes, build.inputs)
         shape = np.asarray(spikes[build.populations[1].name]).shape
         self.n_samples, self.n_ticks = shape[:2]
 
